@@ -1,0 +1,48 @@
+// Running several things at once and collecting what they return.
+//
+//   auto [user, orders] = weft::gather([&] { return load_user(id); }, [&] { return load_orders(id); });
+#pragma once
+
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <weft/group.hpp>
+
+namespace weft {
+namespace detail {
+
+template <class F>
+using gathered = std::conditional_t<std::is_void_v<std::invoke_result_t<F&>>, std::monostate,
+                                    std::decay_t<std::invoke_result_t<F&>>>;
+
+template <class R>
+std::conditional_t<std::is_void_v<R>, std::monostate, std::decay_t<R>> take_result(fiber<R>& from) {
+  if constexpr (std::is_void_v<R>) {
+    from.join();
+    return {};
+  } else {
+    return from.join();
+  }
+}
+
+}  // namespace detail
+
+// Calls all functions at once, each in a fiber of its own, and returns their results in order; void
+// becomes std::monostate. They may borrow the caller's locals.
+// Parks: until all have ended.   Cancellation: reaches them; throws cancelled after they have ended.
+// Throws: the first exception of any, after the rest have been cancelled and have ended.
+template <class... F>
+std::tuple<detail::gathered<F>...> gather(F&&... functions) {
+  group tasks;
+  auto fibers = std::tuple{tasks.go([&functions]() -> decltype(auto) { return functions(); })...};
+  tasks.wait();
+  return std::apply(
+      [](auto&... each) {
+        return std::tuple<detail::gathered<F>...>{detail::take_result(each)...};
+      },
+      fibers);
+}
+
+}  // namespace weft

@@ -1,0 +1,57 @@
+// A group of fibers that does not outlive its scope.
+//
+//   weft::group tasks;
+//   for (auto& url : urls) tasks.go([&] { fetch(url); });   // may borrow: the group ends first
+//   tasks.wait();
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include <weft/detail/config.hpp>
+#include <weft/go.hpp>
+
+namespace weft {
+
+class WEFT_API group {
+ public:
+  // Throws: std::logic_error outside a fiber.
+  group();
+
+  // Cancels what still runs and waits for it, also while an exception unwinds the fiber.
+  ~group();
+  group(const group&) = delete;
+  group& operator=(const group&) = delete;
+
+  // Starts a child. It may borrow what outlives the group. In a cancelled group it starts cancelled.
+  // A child that throws cancels its siblings.   Threads: any fiber, while the group lives.
+  template <class F, class... Args, class = std::enable_if_t<detail::is_callable_task<F>>>
+  fiber<detail::result_of_call<F, Args...>> go(F&& f, Args&&... args) {
+    return go(fiber_options{}, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+  template <class F, class... Args>
+  fiber<detail::result_of_call<F, Args...>> go(const fiber_options& options, F&& f, Args&&... args) {
+    using result = detail::result_of_call<F, Args...>;
+    detail::control* task =
+        detail::make_task<result>(nullptr, options, std::forward<F>(f), std::forward<Args>(args)...);
+    start(task);
+    return detail::adopt_task<result>(task);
+  }
+
+  // Waits until all children have ended, those included that are started meanwhile. Rethrows the
+  // first exception of a child, once. Children that ended by cancellation are no error.
+  // Parks: until then.   Cancellation: the children are cancelled with the caller; throws cancelled
+  // after they have ended.
+  void wait();
+
+  // Asks all children to stop; later ones start cancelled. wait() still waits for them.
+  void cancel() noexcept;
+
+ private:
+  void start(detail::control* child);
+
+  alignas(std::max_align_t) unsigned char room_[192];
+};
+
+}  // namespace weft

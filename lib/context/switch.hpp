@@ -1,0 +1,82 @@
+// Switching between execution contexts. The only place, with stack.cpp, that knows Boost.Context.
+// Called by a carrier thread for itself; a context is run by one thread at a time.
+//
+// (1) What a switch carries: callee-saved registers and the floating-point control words (by
+//     jump_fcontext; FPCR on aarch64 by us), the two words of C++ exception state, and what the
+//     sanitizers must be told. Everything else belongs to the thread.
+// (2) A context is resumable only after the *next* one has stored its stack pointer: so nobody may
+//     publish a context before switch_to() has arrived on the other side.
+// (3) switch_to() returns the thread it woke on. Nothing that depends on a thread may be held
+//     across it: no TLS address, no errno, no carrier.
+// Rejected: boost::context::fiber (unwinds by force on destruction, allocates its stack itself, and
+// keeps exception state only since 1.88); ucontext (a system call each way).
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "context/sanitizer.hpp"
+#include "context/stack.hpp"
+
+namespace weft::detail {
+
+// The Itanium ABI's per-thread exception state, as far as every C++ runtime agrees on it.
+struct eh_state {
+  void* caught = nullptr;
+  unsigned uncaught = 0;
+};
+
+class thread_side;
+using context_main = void (*)(thread_side&);  // never returns; leaves by switch_for_good()
+
+struct context {
+  void* sp = nullptr;  // where it stopped
+  eh_state eh;
+  context_main main = nullptr;  // read once, when it starts
+#if defined(__aarch64__)
+  std::uint64_t fpcr = 0;
+#endif
+#ifdef WEFT_TSAN
+  void* tsan = nullptr;
+#endif
+#ifdef WEFT_ASAN
+  void* fake_stack = nullptr;  // AddressSanitizer's frames for use-after-return
+  const void* bottom = nullptr;
+  std::size_t bytes = 0;
+#endif
+};
+
+// Leaves `self` for `target`; returns when someone switches back to `self`.
+thread_side* switch_to(context& self, context& target, thread_side& here) noexcept;
+
+// Leaves a context that never comes back: its sanitizer state is given up. The object that described
+// it may be gone already.
+[[noreturn]] void switch_for_good(context& target, thread_side& here) noexcept;
+
+// The thread's half of a switch; base of every carrier.
+class thread_side {
+ public:
+  thread_side() noexcept;  // on the thread it describes
+  // Call again when another thread takes this object over.
+  void bind_to_this_thread() noexcept;
+
+  // How many exceptions are unwinding the context that runs now.
+  unsigned uncaught() const noexcept { return eh_->uncaught; }
+
+ private:
+  friend thread_side* switch_to(context&, context&, thread_side&) noexcept;
+  friend void switch_for_good(context&, thread_side&) noexcept;
+  friend struct context_entry;
+
+  eh_state* eh_;
+  context* from_ = nullptr;
+  context* to_ = nullptr;
+  context discarded_;  // stands in for the context that switch_for_good() leaves
+};
+
+// Prepares `fresh` to start in `main` on this stack.
+void make_context(context& fresh, stack& on, context_main main) noexcept;
+
+// A new fiber that starts where an ended one stopped, on its stack and without a switch.
+void adopt_context(context& fresh, stack& on) noexcept;
+
+}  // namespace weft::detail

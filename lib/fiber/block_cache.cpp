@@ -1,0 +1,110 @@
+// See block_cache.hpp.
+#include "fiber/block_cache.hpp"
+
+#include <mutex>
+#include <new>
+#include <weft/detail/task.hpp>
+
+namespace weft::detail {
+namespace {
+
+// Captures of up to 64 bytes and a small result fit the first class.
+constexpr std::size_t class_bytes[block_cache::classes] = {
+    control_bytes + 64, control_bytes + 192, control_bytes + 448, control_bytes + 960};
+
+constexpr std::size_t batch = 128;            // blocks that move between a cache and the store
+constexpr std::size_t cache_limit = 4 * batch;
+constexpr std::size_t store_limit = 256;      // batches a class keeps: 32,768 blocks
+
+struct chain {
+  void* first = nullptr;
+  std::size_t count = 0;
+};
+
+struct shared_store {
+  std::mutex lock;
+  chain batches[block_cache::classes][store_limit];
+  std::size_t count[block_cache::classes] = {};
+};
+
+shared_store& store() noexcept {
+  static auto* only = new shared_store;  // never destroyed: fibers may end at exit
+  return *only;
+}
+
+}  // namespace
+
+std::uint8_t block_cache::class_for(std::size_t bytes) noexcept {
+  std::uint8_t size_class = 0;
+  while (size_class < classes && class_bytes[size_class] < bytes) ++size_class;
+  return size_class;
+}
+
+void* block_cache::allocate(std::uint8_t size_class, std::size_t bytes) {
+  if (size_class == unpooled) return ::operator new(bytes);
+  free_list& list = lists_[size_class];
+  if (list.first == nullptr) {
+    shared_store& from = store();
+    std::lock_guard<std::mutex> hold(from.lock);
+    if (from.count[size_class] > 0) {
+      const chain got = from.batches[size_class][--from.count[size_class]];
+      list.first = static_cast<free_block*>(got.first);
+      list.count = got.count;
+    }
+  }
+  if (list.first == nullptr) return ::operator new(class_bytes[size_class]);
+  free_block* block = list.first;
+  list.first = block->next;
+  --list.count;
+  return block;
+}
+
+void block_cache::release(void* block, std::uint8_t size_class) noexcept {
+  if (size_class == unpooled) {
+    ::operator delete(block);
+    return;
+  }
+  free_list& list = lists_[size_class];
+  list.first = ::new (block) free_block{list.first};
+  if (++list.count < cache_limit) return;
+
+  chain out;
+  for (; out.count < batch; ++out.count) {
+    free_block* moved = list.first;
+    list.first = moved->next;
+    moved->next = static_cast<free_block*>(out.first);
+    out.first = moved;
+  }
+  list.count -= batch;
+  {
+    shared_store& to = store();
+    std::lock_guard<std::mutex> hold(to.lock);
+    if (to.count[size_class] < store_limit) {
+      to.batches[size_class][to.count[size_class]++] = out;
+      return;
+    }
+  }
+  for (auto* at = static_cast<free_block*>(out.first); at != nullptr;) {
+    free_block* after = at->next;
+    ::operator delete(at);
+    at = after;
+  }
+}
+
+block_cache::~block_cache() {
+  for (free_list& list : lists_) {
+    while (list.first != nullptr) {
+      free_block* after = list.first->next;
+      ::operator delete(list.first);
+      list.first = after;
+    }
+  }
+}
+
+void* block_cache::allocate_shared(std::uint8_t size_class, std::size_t bytes) {
+  return ::operator new(size_class == unpooled ? bytes : class_bytes[size_class]);
+}
+
+void block_cache::release_shared(void* block, std::uint8_t) noexcept { ::operator delete(block); }
+
+}  // namespace weft::detail

@@ -1,0 +1,89 @@
+// Life and end of a control block; see control.hpp.
+#include "fiber/control.hpp"
+
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <weft/error.hpp>
+
+namespace weft::detail {
+namespace {
+
+void free_block(control& fiber) noexcept {
+  const std::uint8_t memory_class = fiber.memory_class;
+  delete[] fiber.name;
+  fiber.~control();
+  if (carrier* here = current_carrier())
+    here->blocks.release(&fiber, memory_class);
+  else
+    block_cache::release_shared(&fiber, memory_class);
+}
+
+void end_fiber(control& fiber) noexcept {
+  fiber_home& home = *fiber.home;
+  {
+    wake_batch wakes;
+    std::lock_guard<spin_lock> hold(fiber.lock);
+    fiber.done.store(true, std::memory_order_release);  // pairs with task_done()
+    fiber.joiners.claim_all(wakes);
+  }
+  if (fiber.group != nullptr) fiber.group->child_ended(*fiber.group, fiber);
+  home.fibers.remove(fiber);
+  drop_reference(fiber);
+  home.fiber_ended();
+}
+
+}  // namespace
+
+control& require_fiber(const char* operation) {
+  control* self = current_fiber();
+  if (self == nullptr) throw_no_fiber(operation);
+  return *self;
+}
+
+void throw_no_fiber(const char* operation) {
+  throw std::logic_error(std::string("weft::") + operation +
+                         " needs a fiber: call it inside weft::run() or a function given to "
+                         "weft::go() or runtime::go()");
+}
+
+void add_reference(control& fiber) noexcept {
+  fiber.references.fetch_add(1, std::memory_order_relaxed);
+}
+
+void drop_reference(control& fiber) noexcept {
+  // The last one sees all that the others wrote.
+  if (fiber.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (fiber.failed != nullptr && !fiber.failed->received) {
+    const failure& lost = *fiber.failed;
+    (*lost.handler)(fiber.name != nullptr ? fiber.name : "", lost.error);
+  }
+  if (fiber.started) fiber.ops->drop_result(payload_of(&fiber));
+  free_block(fiber);
+}
+
+void run_to_end(control& fiber) noexcept {
+  if (fiber.cancel_pending.load(std::memory_order_relaxed)) {
+    fiber.ops->discard(payload_of(&fiber));
+    fiber.ended_by_cancel = true;
+  } else {
+    fiber.started = true;
+    try {
+      fiber.ops->run(payload_of(&fiber));
+    } catch (const cancelled&) {
+      fiber.ended_by_cancel = true;
+    } catch (...) {
+      fiber.failed.reset(new failure{std::current_exception(), fiber.home->handler});
+    }
+  }
+  end_fiber(fiber);
+}
+
+void end_unstarted(control& fiber, std::exception_ptr why) noexcept {
+  fiber.ops->discard(payload_of(&fiber));
+  fiber.failed.reset(new failure{std::move(why), fiber.home->handler});
+  end_fiber(fiber);
+}
+
+}  // namespace weft::detail

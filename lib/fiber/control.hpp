@@ -1,0 +1,141 @@
+// The control block of a fiber, and the two interfaces by which this layer reaches the scheduler.
+//
+// (1) The block outlives the run of the fiber: one reference is the run's, one each handle's. It
+//     holds the callable and the result behind itself (detail/task.hpp).
+// (2) next is the link of whichever queue holds the fiber; it stands on at most one.
+// (3) The stack is bound when the fiber first runs (late stacks) and gone when it has ended.
+// (4) name is guarded by the registry shard's lock; what and since are for dumps alone.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <weft/detail/task.hpp>
+
+#include "base/clock.hpp"
+#include "base/assert.hpp"
+#include "base/intrusive_list.hpp"
+#include "base/spin_lock.hpp"
+#include "base/this_thread.hpp"
+#include "context/switch.hpp"
+#include "fiber/block_cache.hpp"
+#include "fiber/registry.hpp"
+#include "fiber/scope.hpp"
+#include "fiber/wait_list.hpp"
+#include "fiber/waitable.hpp"
+
+namespace weft::detail {
+
+class fiber_home;
+
+using unhandled_handler = std::function<void(std::string_view name, std::exception_ptr what)>;
+
+// What is left of a fiber that threw. It carries the handler, since a handle may outlive the runtime.
+struct failure {
+  std::exception_ptr error;
+  std::shared_ptr<const unhandled_handler> handler;
+  bool received = false;  // someone got or will get it; guarded by control::lock
+};
+
+struct control : waitable, sibling_hook, registry_hook {
+  control() noexcept : waitable(false) {}
+
+  control* next = nullptr;
+  context where;
+  stack* on = nullptr;
+  fiber_home* home = nullptr;
+  carrier* pinned_to = nullptr;
+  unsigned pins = 0;
+
+  std::atomic<bool> cancel_pending{false};  // see scope.hpp (2)
+  std::atomic<bool> done{false};            // release in end_fiber(), acquire in task_done()
+  bool started = false;
+  bool ended_by_cancel = false;
+  std::atomic<bool> cancel_queued{false};   // the one canceller that walks the root scope
+  spin_lock lock;                           // scopes, joiners
+  std::uint8_t stack_class = 0;
+  std::uint8_t memory_class = 0;
+  std::uint16_t shard = 0;
+  std::atomic<std::uint32_t> references{2};
+  unsigned unarmed_deadlines = 0;
+
+  cancel_scope root{cancel_scope::kind::root};
+  cancel_scope* innermost = &root;
+  group_scope* group = nullptr;             // the group it is a child of
+  control* next_cancelled = nullptr;        // work list of the canceller that set cancel_queued
+  wait_list joiners;
+
+  const task_ops* ops = nullptr;
+  std::unique_ptr<failure> failed;
+  std::uint64_t id = 0;
+  char* name = nullptr;
+  const void* spawned_at = nullptr;
+  std::atomic<const char*> what{nullptr};   // what it waits for
+  std::atomic<nanos> since{0};
+};
+
+static_assert(control_bytes % alignof(std::max_align_t) == 0);
+
+// The scheduler, as seen from any thread.
+class fiber_home {
+ public:
+  // From a thread that is not one of its workers.
+  virtual void submit(control& ready) noexcept = 0;
+  // A fiber left the registry; during shutdown the last one ends the scheduler.
+  virtual void fiber_ended() noexcept = 0;
+  // Returns when the entry neither is armed nor fires. Any thread.
+  virtual void disarm(timer& entry) noexcept = 0;
+
+  registry fibers;
+  std::shared_ptr<const unhandled_handler> handler;
+
+ protected:
+  ~fiber_home() = default;
+};
+
+// A thread that runs fibers, as seen from that thread.
+class carrier : public thread_side {
+ public:
+  explicit carrier(fiber_home& of) noexcept : home(of) {}
+
+  fiber_home& home;
+  control* running = nullptr;
+  nanos coarse_now = 0;  // refreshed at every poll, good for dumps only
+  block_cache blocks;
+  id_range ids;
+  std::uint16_t shard = 0;
+
+  // Leaves the running fiber, whose word is `arming`. Returns once it has been claimed, perhaps on
+  // another carrier.
+  virtual void suspend() noexcept = 0;
+  virtual void make_ready(control& claimed) noexcept = 0;
+  virtual void spawn(control& fresh) noexcept = 0;
+  virtual void arm(timer& entry) noexcept = 0;
+  virtual nanos now() noexcept = 0;
+
+ protected:
+  ~carrier() = default;
+};
+
+// The fiber that runs on this thread, or null.
+inline control* current_fiber() noexcept {
+  carrier* here = current_carrier();
+  return here == nullptr ? nullptr : here->running;
+}
+
+// The same, or std::logic_error that names the operation and what to do instead.
+control& require_fiber(const char* operation);
+
+void add_reference(control& fiber) noexcept;
+void drop_reference(control& fiber) noexcept;
+
+// The body of a fiber, on its own stack: runs the callable and tells everyone of its end. The block
+// may be freed when this returns.
+void run_to_end(control& fiber) noexcept;
+
+// Ends a fiber that could not run, with this error.
+void end_unstarted(control& fiber, std::exception_ptr why) noexcept;
+
+}  // namespace weft::detail

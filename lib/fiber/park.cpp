@@ -1,0 +1,152 @@
+// See park.hpp and waitable.hpp.
+#include "fiber/park.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <weft/error.hpp>
+
+namespace weft::detail {
+namespace {
+
+// Where a plain thread waits. Never freed, so that a waker may still touch it after the thread has
+// gone on; a thread takes one for its life and hands it to the next.
+struct thread_parker : waitable {
+  thread_parker() noexcept : waitable(true) {}
+
+  std::mutex lock;
+  std::condition_variable woken;
+  thread_parker* next = nullptr;
+};
+
+struct parker_pool {
+  std::mutex lock;
+  thread_parker* free = nullptr;
+};
+
+parker_pool& parkers() noexcept {
+  static auto* only = new parker_pool;
+  return *only;
+}
+
+class owned_parker {
+ public:
+  owned_parker() {
+    std::lock_guard<std::mutex> hold(parkers().lock);
+    mine_ = parkers().free;
+    if (mine_ != nullptr)
+      parkers().free = mine_->next;
+    else
+      mine_ = new thread_parker;
+  }
+  ~owned_parker() {
+    std::lock_guard<std::mutex> hold(parkers().lock);
+    mine_->next = parkers().free;
+    parkers().free = mine_;
+  }
+  thread_parker& get() noexcept { return *mine_; }
+
+ private:
+  thread_parker* mine_;
+};
+
+// Only plain threads come here, and they do not migrate; still out of line, by the house rule.
+__attribute__((noinline)) thread_parker& this_threads_parker() {
+  static thread_local owned_parker mine;
+  return mine.get();
+}
+
+wake_reason park_thread(thread_parker& self, nanos deadline) noexcept {
+  std::unique_lock<std::mutex> hold(self.lock);
+  std::uint32_t expected = waitable::arming;
+  self.word.compare_exchange_strong(expected, waitable::parked, std::memory_order_acq_rel);
+  auto over = [&self] {
+    return (self.word.load(std::memory_order_acquire) & waitable::phase_mask) == waitable::won;
+  };
+  if (deadline == never) {
+    self.woken.wait(hold, over);
+  } else {
+    const std::chrono::steady_clock::time_point when{std::chrono::nanoseconds(deadline)};
+    if (!self.woken.wait_until(hold, when, over)) try_claim(self, wake_reason::timed_out);
+  }
+  return waitable::reason_of(self.word.load(std::memory_order_acquire));
+}
+
+}  // namespace
+
+void resume(waitable& who) noexcept {
+  if (who.is_thread) {
+    auto& parker = static_cast<thread_parker&>(who);
+    std::lock_guard<std::mutex> hold(parker.lock);
+    parker.woken.notify_one();
+    return;
+  }
+  auto& fiber = static_cast<control&>(who);
+  carrier* here = current_carrier();
+  if (here != nullptr && &here->home == fiber.home)
+    here->make_ready(fiber);
+  else
+    fiber.home->submit(fiber);
+}
+
+void throw_cancelled() { throw cancelled(); }
+
+bool may_interrupt(const control&) noexcept { return current_carrier()->uncaught() == 0; }
+
+void deliver_cancellation(control& self) {
+  if (!may_interrupt(self)) return;
+  if (self.unarmed_deadlines > 0) arm_deadlines(self);
+  if (self.cancel_pending.load(std::memory_order_relaxed)) throw_cancelled();
+}
+
+parking::parking(const char* what, cancellation mode) {
+  carrier* here = current_carrier();
+  control* me = here == nullptr ? nullptr : here->running;
+  if (me == nullptr) {
+    thread_parker& parker = this_threads_parker();
+    parker.word.store(waitable::arming, std::memory_order_release);
+    self_ = &parker;
+    return;
+  }
+  std::uint32_t word = waitable::arming;
+  if (mode == cancellation::delivered && here->uncaught() == 0) {
+    word |= waitable::interruptible;
+    if (me->unarmed_deadlines > 0) arm_deadlines(*me);
+    if (me->cancel_pending.load(std::memory_order_relaxed)) throw_cancelled();
+  }
+  me->what.store(what, std::memory_order_relaxed);
+  me->since.store(here->coarse_now, std::memory_order_relaxed);
+  // Pairs with interrupt_word(): see waitable.hpp (3).
+  const std::uint32_t before = me->word.exchange(word, std::memory_order_acq_rel);
+  self_ = me;
+  if ((before & waitable::nudge) != 0 && (word & waitable::interruptible) != 0 &&
+      me->cancel_pending.load(std::memory_order_relaxed)) {
+    abandon();
+    throw_cancelled();
+  }
+}
+
+wake_reason parking::park_until(nanos deadline) noexcept {
+  if (self_->is_thread) return park_thread(static_cast<thread_parker&>(*self_), deadline);
+  auto& me = static_cast<control&>(*self_);
+  timer alarm;
+  if (deadline != never) {
+    alarm.deadline = deadline;
+    alarm.waiter = self_;
+    current_carrier()->arm(alarm);
+  }
+  current_carrier()->suspend();
+  me.what.store(nullptr, std::memory_order_relaxed);
+  const wake_reason why = waitable::reason_of(me.word.load(std::memory_order_relaxed));
+  if (deadline != never && why != wake_reason::timed_out) me.home->disarm(alarm);
+  return why;
+}
+
+void parking::abandon() noexcept {
+  if (!self_->is_thread)
+    static_cast<control*>(self_)->what.store(nullptr, std::memory_order_relaxed);
+  self_->word.exchange(waitable::idle, std::memory_order_acq_rel);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,158 @@
+// See loop.hpp.
+#include "reactor/loop.hpp"
+
+#include <system_error>
+
+#include "base/assert.hpp"
+#include "reactor/watch.hpp"
+#include "sched/worker.hpp"
+
+#ifdef __linux__
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#endif
+
+namespace weft::detail {
+namespace {
+
+[[noreturn]] void throw_uv(int code, const char* what) {
+  throw std::system_error(-code, std::generic_category(), what);
+}
+
+}  // namespace
+
+loop::loop() {
+  if (int code = uv_loop_init(&uv_)) throw_uv(code, "weft: cannot open an event loop");
+  if (int code = uv_async_init(&uv_, &wake_up_, [](uv_async_t*) {})) {
+    uv_loop_close(&uv_);
+    throw_uv(code, "weft: cannot open an event loop");
+  }
+  try {
+    open_alarm();
+  } catch (...) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
+    uv_run(&uv_, UV_RUN_DEFAULT);
+    uv_loop_close(&uv_);
+    throw;
+  }
+}
+
+loop::~loop() {
+  std::lock_guard<std::mutex> hold(access_);
+  run_posted();
+  while (watch* left = watches_.front()) left->detach();
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&alarm_), nullptr);
+  uv_run(&uv_, UV_RUN_DEFAULT);
+  WEFT_CHECK(uv_loop_close(&uv_) == 0);
+#ifdef __linux__
+  ::close(alarm_fd_);
+#endif
+}
+
+void loop::poll(nanos until) noexcept {
+  std::lock_guard<std::mutex> hold(access_);
+  run_posted();
+  if (until <= now()) {
+    if (busy_.load(std::memory_order_relaxed) > 0) uv_run(&uv_, UV_RUN_NOWAIT);
+  } else {
+    set_alarm(until);
+    uv_run(&uv_, UV_RUN_ONCE);
+  }
+  run_posted();
+}
+
+void loop::wake() noexcept { uv_async_send(&wake_up_); }
+
+bool loop::poll_for_owner() noexcept {
+  std::unique_lock<std::mutex> hold(access_, std::try_to_lock);
+  if (!hold.owns_lock()) return false;
+  run_posted();
+  if (busy_.load(std::memory_order_relaxed) > 0) uv_run(&uv_, UV_RUN_NOWAIT);
+  return true;
+}
+
+void loop::execute(task& what) noexcept {
+  std::unique_lock<std::mutex> hold(access_, std::try_to_lock);
+  if (hold.owns_lock()) {
+    run_posted();
+    what.run(what, *this);
+    return;
+  }
+  {
+    std::lock_guard<spin_lock> order(posted_lock_);
+    posted_.push(&what);
+    any_posted_.store(true, std::memory_order_release);  // pairs with run_posted()
+  }
+  wake();
+}
+
+void loop::run_posted() noexcept {
+  while (any_posted_.load(std::memory_order_acquire)) {
+    intrusive_queue<task> batch;
+    {
+      std::lock_guard<spin_lock> order(posted_lock_);
+      batch.append(std::move(posted_));
+      posted_ = intrusive_queue<task>();
+      any_posted_.store(false, std::memory_order_relaxed);
+    }
+    while (task* next = batch.pop()) next->run(*next, *this);
+  }
+}
+
+loop& loop::current() {
+  return static_cast<loop&>(static_cast<worker*>(current_carrier())->loop());
+}
+
+#ifdef __linux__
+
+void loop::open_alarm() {
+  alarm_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (alarm_fd_ < 0) throw_uv(-errno, "weft: cannot open a timer");
+  if (int code = uv_poll_init(&uv_, &alarm_, alarm_fd_)) {
+    ::close(alarm_fd_);
+    throw_uv(code, "weft: cannot open a timer");
+  }
+  // Setting it anew clears an expiry, so the descriptor is never read.
+  uv_poll_start(&alarm_, UV_READABLE, [](uv_poll_t* self, int, int) {
+    auto* me = static_cast<loop*>(self->loop->data);
+    me->alarm_at_ = 0;
+  });
+  uv_.data = this;
+}
+
+void loop::set_alarm(nanos deadline) noexcept {
+  if (deadline == alarm_at_) return;
+  alarm_at_ = deadline;
+  itimerspec when{};
+  if (deadline != never) {
+    when.it_value.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
+    when.it_value.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
+  }
+  timerfd_settime(alarm_fd_, TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+#else
+
+void loop::open_alarm() {
+  uv_timer_init(&uv_, &alarm_);
+  uv_.data = this;
+}
+
+void loop::set_alarm(nanos deadline) noexcept {
+  alarm_at_ = deadline;
+  if (deadline == never) {
+    uv_timer_stop(&alarm_);
+    return;
+  }
+  uv_update_time(&uv_);
+  const nanos left = deadline - now();
+  const auto ms = left <= 0 ? 0 : static_cast<std::uint64_t>((left - 1) / 1'000'000 + 1);
+  uv_timer_start(&alarm_, [](uv_timer_t*) {}, ms, 0);
+}
+
+#endif
+
+}  // namespace weft::detail

@@ -1,0 +1,165 @@
+// Wires scheduler, reactor and thread pool together; see runtime.hpp for what users may expect.
+//
+// (1) Order of the end: cancel and wait for fibers, join the workers, then the pool, then the loops.
+// (2) A fork without exec leaves the child without our threads: there, starting anything throws.
+#include <weft/runtime.hpp>
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "reactor/loop.hpp"
+#include "reactor/thread_pool.hpp"
+#include "runtime/cpu_count.hpp"
+#include "sched/scheduler.hpp"
+
+namespace weft {
+namespace detail {
+namespace {
+
+constexpr unsigned default_blocking_threads = 64;
+
+std::atomic<bool> forked{false};  // in the child of a fork()
+
+void prepare_process() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    // Writing to a closed peer is an error code, not the end of the process. A handler of the
+    // program's own stays.
+    struct sigaction now {};
+    if (sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL)
+      signal(SIGPIPE, SIG_IGN);
+    pthread_atfork(nullptr, nullptr, [] {
+      forked.store(true, std::memory_order_relaxed);
+      set_current_carrier(nullptr);
+    });
+  });
+  if (forked.load(std::memory_order_relaxed))
+    throw std::logic_error(
+        "weft: this process was forked from one that runs fibers; call exec, or fork before "
+        "starting a runtime");
+}
+
+void report_and_abort(std::string_view name, std::exception_ptr what) {
+  std::string text = "an exception that is not a std::exception";
+  try {
+    std::rethrow_exception(std::move(what));
+  } catch (const std::exception& e) {
+    text = e.what();
+  } catch (...) {
+  }
+  std::fprintf(stderr, "weft: nobody joins fiber \"%.*s\", which ended with: %s\n",
+               static_cast<int>(name.size()), name.data(), text.c_str());
+  std::abort();
+}
+
+scheduler_config config_of(const options& how, bool calling_thread) {
+  if (how.workers > idle_set::most_workers)
+    throw std::invalid_argument("weft: options::workers is over " +
+                                std::to_string(idle_set::most_workers));
+  if (how.stack_bytes > stacks::largest)
+    throw std::invalid_argument("weft: options::stack_bytes is over 1 GiB");
+  scheduler_config config;
+  config.workers = how.workers != 0 ? how.workers : usable_cpus();
+  config.stack_bytes = how.stack_bytes;
+  config.use_calling_thread = calling_thread;
+  config.on_unhandled = how.on_unhandled ? how.on_unhandled : unhandled_handler(report_and_abort);
+  config.make_poller = [] { return std::make_unique<loop>(); };
+  return config;
+}
+
+}  // namespace
+
+class runtime_core {
+ public:
+  runtime_core(const options& how, bool calling_thread)
+      : pool(how.blocking_threads != 0 ? how.blocking_threads : default_blocking_threads),
+        fibers(config_of(how, calling_thread)) {
+    fibers.pool = &pool;
+  }
+
+  void end() {
+    fibers.begin_stop();
+    fibers.join();
+  }
+
+  thread_pool pool;  // after the scheduler in the end, before it at the start
+  scheduler fibers;
+};
+
+void runtime_deleter::operator()(runtime_core* core) const noexcept { delete core; }
+
+}  // namespace detail
+
+runtime::runtime(const options& how) {
+  detail::prepare_process();
+  core_.reset(new detail::runtime_core(how, false));
+  core_->fibers.owner = this;
+  core_->fibers.start();
+}
+
+runtime::runtime(const options& how, detail::on_calling_thread) {
+  if (detail::current_carrier() != nullptr)
+    throw std::logic_error(
+        "weft::run() inside a fiber: use weft::go(), or a weft::runtime for threads of its own");
+  detail::prepare_process();
+  core_.reset(new detail::runtime_core(how, true));
+  core_->fibers.owner = this;
+  core_->fibers.start();
+}
+
+runtime::~runtime() { core_->end(); }
+
+void runtime::run_workers() noexcept { core_->fibers.run(); }
+
+void runtime::stop() noexcept { core_->fibers.begin_stop(); }
+
+void runtime::shutdown() {
+  detail::carrier* here = detail::current_carrier();
+  if (here != nullptr && &here->home == home())
+    throw std::logic_error("weft: a fiber cannot shut down the runtime it runs on");
+  core_->end();
+}
+
+runtime* runtime::current() noexcept {
+  detail::control* self = detail::current_fiber();
+  return self == nullptr ? nullptr : static_cast<detail::scheduler*>(self->home)->owner;
+}
+
+detail::scheduler* runtime::home() const { return &core_->fibers; }
+
+metrics runtime::stats() const {
+  detail::scheduler& from = core_->fibers;
+  metrics now;
+  now.workers = from.worker_count();
+  now.fibers_live = from.fibers.live();
+  now.fibers_spawned = from.fibers.total();
+  std::uint64_t queued = from.injected().size();
+  std::uint64_t running = 0;
+  for (unsigned i = 0; i < now.workers; ++i) {
+    const detail::worker& each = from.at(i);
+    const detail::worker_counters& counted = each.counters();
+    queued += each.queued();
+    running += each.in_fiber() ? 1 : 0;
+    now.switches += counted.switches.load(std::memory_order_relaxed);
+    now.steals += counted.steals.load(std::memory_order_relaxed);
+    now.polls += counted.polls.load(std::memory_order_relaxed);
+    now.sleeps += counted.sleeps.load(std::memory_order_relaxed);
+    now.timers += each.timer_count();
+  }
+  now.fibers_ready = queued < now.fibers_live ? queued : now.fibers_live;
+  const std::uint64_t awake = now.fibers_ready + running;
+  now.fibers_parked = awake < now.fibers_live ? now.fibers_live - awake : 0;
+  const detail::stack_counts stacks = detail::stacks::count();
+  now.stacks_in_use = stacks.in_use;
+  now.stacks_cached = stacks.cached;
+  return now;
+}
+
+}  // namespace weft

@@ -1,0 +1,106 @@
+// All workers of one runtime, and what they share: injector, idle set, monitor, shutdown.
+//
+// (1) Shutdown: begin_stop() cancels every live fiber and makes later ones start cancelled. When the
+//     registry is empty after that, it stays empty; the scheduler is finished, the workers leave
+//     their loops, and only then pollers are closed. Plain threads cannot add fibers after
+//     begin_stop(), so "empty" is final.
+// (2) Workers are all constructed before any thread starts, and destroyed after all have ended.
+#pragma once
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "sched/idle.hpp"
+#include "sched/injector.hpp"
+#include "sched/worker.hpp"
+
+namespace weft {
+class runtime;
+}
+
+namespace weft::detail {
+
+class thread_pool;
+
+struct scheduler_config {
+  unsigned workers = 1;
+  std::size_t stack_bytes = 256 * 1024;
+  bool use_calling_thread = true;  // as worker 0, in run()
+  bool monitor = true;
+  unhandled_handler on_unhandled;
+  std::function<std::unique_ptr<poller>()> make_poller;
+};
+
+class scheduler final : public fiber_home {
+ public:
+  explicit scheduler(scheduler_config config);
+  ~scheduler();
+
+  // Starts the threads. With use_calling_thread, run() must follow.
+  void start();
+  // Worker 0 on the calling thread; returns when finished.
+  void run() noexcept;
+  // Cancels what lives and lets the workers end when it is gone. Any thread, any number of times.
+  void begin_stop() noexcept;
+  // Waits until all threads of ours have ended. Not from a worker.
+  void join();
+
+  // Registers and queues a new fiber. Throws std::logic_error if it comes from outside after
+  // begin_stop(): only fibers may still start fibers then.
+  void start_fiber(control& fresh);
+
+  void submit(control& ready) noexcept override;
+  void fiber_ended() noexcept override;
+  void disarm(timer& entry) noexcept override;
+
+  bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
+  bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
+
+  void wake_one() noexcept;
+  void wake_all() noexcept;
+  bool work_visible() const noexcept;
+
+  unsigned worker_count() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  worker& at(unsigned index) noexcept { return *workers_[index]; }
+  idle_set& idle() noexcept { return idle_; }
+  injector<control>& injected() noexcept { return injected_; }
+  std::uint8_t stack_class() const noexcept { return stack_class_; }
+
+  // A worker was busy just now: the monitor should be awake. Cheap when it is.
+  void note_activity() noexcept {
+    if (!active_.load(std::memory_order_relaxed)) active_.store(true, std::memory_order_relaxed);
+    if (monitor_asleep_.load(std::memory_order_relaxed)) wake_monitor();
+  }
+
+  // Set once by the runtime, for the layers above; the scheduler does not use them.
+  thread_pool* pool = nullptr;
+  runtime* owner = nullptr;
+
+ private:
+  void monitor_main() noexcept;
+  void wake_monitor() noexcept;
+
+  const bool use_calling_thread_;
+  const bool with_monitor_;
+  const std::uint8_t stack_class_;
+  idle_set idle_;
+  injector<control> injected_;
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::vector<std::thread> threads_;
+
+  std::atomic<bool> stopping_{false};  // seq_cst against registry::add, see begin_stop()
+  spin_lock outside_;                  // starts from outside against stopping_
+  std::atomic<bool> finished_{false};
+
+  std::thread monitor_;
+  std::mutex monitor_lock_;
+  std::condition_variable monitor_wake_;
+  std::atomic<bool> monitor_asleep_{false};
+  std::atomic<bool> active_{false};
+  bool monitor_over_ = false;  // guarded by monitor_lock_
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,226 @@
+// The running half of a worker: switching, queues, stacks. The other half, finding work and
+// sleeping, is worker_idle.cpp. See worker.hpp for the rules.
+#include "sched/worker.hpp"
+
+#include <mutex>
+#include <system_error>
+
+#include "sched/scheduler.hpp"
+
+namespace weft::detail {
+namespace {
+constexpr unsigned run_next_limit = 16;     // hand-overs in a row before the queue gets a turn
+constexpr unsigned ready_first_every = 8;   // picks between two that prefer the ready to the fresh
+constexpr std::size_t stack_cache = 64;     // hot stacks a worker keeps
+constexpr std::size_t stack_batch = 16;
+}  // namespace
+
+worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with)
+    : carrier(of), home_(of), index_(index), poller_(std::move(with)), random_(index * 2 + 1) {
+  shard = static_cast<std::uint16_t>(index % registry::shard_count);
+}
+
+worker::~worker() {
+  while (hot_stacks_ != nullptr) {
+    stack* done = hot_stacks_;
+    hot_stacks_ = done->next;
+    stacks::release(done);
+    stacks::note_cached(-1);
+  }
+}
+
+// ---- switching
+
+void worker::suspend() noexcept {
+  control& self = *running;
+  if ((self.word.load(std::memory_order_acquire) & waitable::phase_mask) == waitable::won) return;
+  leave(self, after::parked);
+}
+
+void worker::yield() noexcept { leave(*running, after::yielded); }
+
+void worker::leave(control& self, after what) noexcept {
+  control* next = next_runnable();
+  if (next == nullptr && what == after::yielded && stackless_ == nullptr && tick_ != 0) return;
+  left_ = &self;
+  left_how_ = what;
+  running = next;
+  worker_counters::bump(counters_.switches);
+  thread_side* woke = switch_to(self.where, next == nullptr ? main_ : next->where, *this);
+  static_cast<worker*>(woke)->arrived();
+}
+
+void worker::arrived() noexcept {
+  const after what = left_how_;
+  left_how_ = after::nothing;
+  if (what == after::parked) {
+    control& fiber = *left_;
+    if (!publish_parked(fiber.word)) make_ready(fiber);  // claimed while it was leaving
+  } else if (what == after::yielded) {
+    control& fiber = *left_;
+    if (fiber.pinned_to != nullptr)
+      pinned_.push(&fiber);
+    else
+      enqueue_ready(fiber);
+  } else if (what == after::ended) {
+    put_stack(left_stack_);
+  }
+}
+
+void worker::fiber_main(thread_side& entered) {
+  static_cast<worker&>(entered).arrived();
+  for (;;) {
+    auto* here = static_cast<worker*>(current_carrier());
+    control& self = *here->running;
+    stack* on = self.on;
+    run_to_end(self);  // self may be gone, and we may be on another worker
+    here = static_cast<worker*>(current_carrier());
+    here->running = nullptr;
+    control* next = nullptr;
+    if (!here->poll_due()) next = here->pick();
+    if (next != nullptr && next->on == nullptr && next->stack_class == on->size_class) {
+      next->on = on;
+      adopt_context(next->where, *on);
+      here->running = next;
+      worker_counters::bump(here->counters_.switches);
+      continue;
+    }
+    if (next != nullptr && next->on == nullptr && !here->bind_stack(*next)) {
+      here->stackless_ = next;
+      next = nullptr;
+    }
+    here->left_how_ = after::ended;
+    here->left_stack_ = on;
+    here->running = next;
+    worker_counters::bump(here->counters_.switches);
+    switch_for_good(next == nullptr ? here->main_ : next->where, *here);
+  }
+}
+
+void worker::resume_from_main(control& next) noexcept {
+  if (next.on == nullptr && !bind_stack(next)) {
+    end_unstarted(next, std::make_exception_ptr(std::system_error(
+                            std::make_error_code(std::errc::not_enough_memory),
+                            "weft: no memory for the stack of a new fiber")));
+    return;
+  }
+  running = &next;
+  in_fiber_.store(true, std::memory_order_relaxed);
+  worker_counters::bump(counters_.switches);
+  switch_to(main_, next.where, *this);
+  in_fiber_.store(false, std::memory_order_relaxed);
+  running = nullptr;
+  arrived();
+}
+
+// ---- queues
+
+// The next fiber with a stack to run on; null if main_ has to look.
+control* worker::next_runnable() noexcept {
+  if (poll_due()) return nullptr;
+  control* next = pick();
+  if (next == nullptr || next->on != nullptr || bind_stack(*next)) return next;
+  stackless_ = next;
+  return nullptr;
+}
+
+control* worker::pick() noexcept {
+  if (run_next_.load(std::memory_order_relaxed) != nullptr) {
+    control* next = run_next_.exchange(nullptr, std::memory_order_acq_rel);
+    if (next != nullptr && ++run_next_streak_ <= run_next_limit) return next;
+    if (next != nullptr) enqueue_ready(*next);
+  }
+  run_next_streak_ = 0;
+  if (!pinned_.empty() || inbox_filled_.load(std::memory_order_acquire)) {
+    drain_inbox();
+    // Every other pick, so that neither kind starves the other.
+    if ((tick_ & 1) != 0 || !has_work_to_share())
+      if (control* next = pinned_.pop()) return next;
+  }
+  const bool ready_first = tick_ % ready_first_every == 0;
+  control* next = ready_first ? ready_.pop() : fresh_.pop();
+  if (next == nullptr) next = ready_first ? fresh_.pop() : ready_.pop();
+  return next;
+}
+
+void worker::make_ready(control& claimed) noexcept {
+  if (claimed.pinned_to != nullptr) {
+    if (claimed.pinned_to == this)
+      pinned_.push(&claimed);
+    else
+      static_cast<worker*>(claimed.pinned_to)->deliver(claimed);
+    return;
+  }
+  if (running == nullptr) {  // from the poller or a timer: all get their turn in order
+    enqueue_ready(claimed);
+    return;
+  }
+  control* before = run_next_.exchange(&claimed, std::memory_order_acq_rel);
+  if (before != nullptr) enqueue_ready(*before);
+}
+
+void worker::enqueue_ready(control& item) noexcept {
+  while (!ready_.push(&item)) home_.injected().push(ready_.take_half());
+  if (home_.worker_count() > 1 && ready_.size() > 1) home_.wake_one();
+}
+
+void worker::spawn(control& fresh) noexcept {
+  while (!fresh_.push(&fresh)) home_.injected().push(fresh_.take_half());
+  if (home_.worker_count() > 1 && fresh_.size() > 1) home_.wake_one();
+}
+
+void worker::deliver(control& pinned) noexcept {
+  {
+    std::lock_guard<spin_lock> hold(inbox_lock_);
+    inbox_.push(&pinned);
+    inbox_filled_.store(true, std::memory_order_seq_cst);  // before the look whether we sleep
+  }
+  wake();
+}
+
+void worker::drain_inbox() noexcept {
+  if (!inbox_filled_.load(std::memory_order_acquire)) return;
+  std::lock_guard<spin_lock> hold(inbox_lock_);
+  pinned_.append(std::move(inbox_));
+  inbox_ = intrusive_queue<control>();
+  inbox_filled_.store(false, std::memory_order_relaxed);
+}
+
+void worker::arm(timer& entry) noexcept { timers_.add(entry); }
+
+// ---- stacks
+
+bool worker::bind_stack(control& fresh) noexcept {
+  stack* got = take_stack(fresh.stack_class);
+  if (got == nullptr) return false;
+  fresh.on = got;
+  make_context(fresh.where, *got, &worker::fiber_main);
+  return true;
+}
+
+stack* worker::take_stack(std::uint8_t size_class) noexcept {
+  if (size_class != home_.stack_class()) return stacks::acquire(size_class);
+  if (hot_stacks_ == nullptr) {
+    hot_count_ = stacks::acquire_hot(size_class, stack_batch, &hot_stacks_);
+    if (hot_count_ == 0) return stacks::acquire(size_class);
+    stacks::note_cached(static_cast<std::ptrdiff_t>(hot_count_));
+  }
+  stack* got = hot_stacks_;
+  hot_stacks_ = got->next;
+  --hot_count_;
+  stacks::note_cached(-1);
+  return got;
+}
+
+void worker::put_stack(stack* done) noexcept {
+  if (done->size_class != home_.stack_class() || hot_count_ >= stack_cache) {
+    stacks::release(done);
+    return;
+  }
+  done->next = hot_stacks_;
+  hot_stacks_ = done;
+  ++hot_count_;
+  stacks::note_cached(1);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,136 @@
+// A worker: an OS thread that runs fibers, with its queues, timers and poller.
+// Its own thread calls everything but what says "any thread".
+//
+// (1) A fiber is published (parked, queued, or its stack reused) only by arrived(), on the context
+//     that runs next: never while anyone still stands on its stack.
+// (2) Fibers switch directly to the next fiber. The thread's own context, main_, runs when there is
+//     no next one, and every ~64 switches: it polls, steals and sleeps, and libuv's callbacks run on
+//     its large stack.
+// (3) A fiber that ends takes the next unstarted one onto its own stack, without a switch.
+// (4) A woken fiber goes to the run-next slot, so that a hand-over stays on this core; after
+//     run_next_limit in a row it has to queue. Thieves leave the slot alone; only the monitor takes
+//     it, from a worker that is stuck.
+// (5) One queued fiber is not worth waking a core that sleeps, two are. If its worker then does not
+//     come back within the monitor's period, the monitor wakes a thief.
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "fiber/control.hpp"
+#include "sched/poller.hpp"
+#include "sched/run_queue.hpp"
+#include "sched/timer_queue.hpp"
+
+namespace weft::detail {
+
+class scheduler;
+
+struct worker_counters {
+  std::atomic<std::uint64_t> switches{0};
+  std::atomic<std::uint64_t> steals{0};
+  std::atomic<std::uint64_t> polls{0};
+  std::atomic<std::uint64_t> sleeps{0};
+  std::atomic<std::uint64_t> wakes_sent{0};
+
+  // One writer, so no locked instruction is needed.
+  static void bump(std::atomic<std::uint64_t>& counter) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+};
+
+class worker final : public carrier {
+ public:
+  worker(scheduler& of, unsigned index, std::unique_ptr<poller> with);
+  ~worker();
+
+  // The life of the worker's thread: returns when the scheduler has finished.
+  void run() noexcept;
+
+  void suspend() noexcept override;
+  void make_ready(control& claimed) noexcept override;
+  void spawn(control& fresh) noexcept override;
+  void arm(timer& entry) noexcept override;
+  nanos now() noexcept override { return poller_->now(); }
+
+  void yield() noexcept;
+
+  // Any thread.
+  void wake() noexcept { poller_->wake(); }
+  void deliver(control& pinned) noexcept;  // a fiber pinned to this worker, made ready elsewhere
+  bool has_work_to_share() const noexcept { return ready_.size() > 0 || fresh_.size() > 0; }
+  poller& loop() noexcept { return *poller_; }
+  unsigned index() const noexcept { return index_; }
+
+  // Monitor: takes over for a worker that has been in one fiber since `switches` last changed.
+  std::uint64_t progress() const noexcept {
+    return counters_.switches.load(std::memory_order_relaxed);
+  }
+  bool in_fiber() const noexcept { return in_fiber_.load(std::memory_order_relaxed); }
+  void rescue() noexcept;
+
+  const worker_counters& counters() const noexcept { return counters_; }
+  std::size_t timer_count() const noexcept { return timers_.size(); }
+  std::size_t queued() const noexcept { return ready_.size() + fresh_.size(); }
+
+ private:
+  enum class after : std::uint8_t { nothing, parked, yielded, ended };
+
+  static void fiber_main(thread_side& entered);
+
+  void arrived() noexcept;
+  void leave(control& self, after what) noexcept;
+  control* next_runnable() noexcept;
+  control* pick() noexcept;
+  bool bind_stack(control& fresh) noexcept;
+  stack* take_stack(std::uint8_t size_class) noexcept;
+  void put_stack(stack* done) noexcept;
+
+  void resume_from_main(control& next) noexcept;
+  control* find_work() noexcept;
+  control* take_injected() noexcept;
+  control* search() noexcept;
+  control* steal_from(worker& victim) noexcept;
+  void found_work() noexcept;
+  void sleep() noexcept;
+  void poll_now() noexcept;
+  bool poll_due() noexcept;
+  void expire_timers() noexcept;
+  void enqueue_ready(control& item) noexcept;
+  void drain_inbox() noexcept;
+  bool anything_to_do() noexcept;
+
+  scheduler& home_;
+  const unsigned index_;
+  std::unique_ptr<poller> poller_;
+  context main_;
+
+  // What arrived() has to finish for the context that was left.
+  control* left_ = nullptr;
+  stack* left_stack_ = nullptr;
+  after left_how_ = after::nothing;
+
+  control* stackless_ = nullptr;  // picked, but there was no stack for it: main_ decides
+  unsigned run_next_streak_ = 0;
+  unsigned tick_ = 0;
+  unsigned ticks_per_look_ = 64;
+  nanos last_poll_ = 0;
+  bool searching_ = false;
+  std::uint32_t random_;
+
+  stack* hot_stacks_ = nullptr;
+  std::size_t hot_count_ = 0;
+
+  intrusive_queue<control> pinned_;
+  spin_lock inbox_lock_;
+  intrusive_queue<control> inbox_;
+  std::atomic<bool> inbox_filled_{false};
+
+  std::atomic<bool> in_fiber_{false};
+  alignas(64) std::atomic<control*> run_next_{nullptr};
+  ready_ring<control> ready_;
+  fresh_deque<control> fresh_;
+  timer_queue timers_;
+  worker_counters counters_;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,157 @@
+// The waiting half of a worker: polling, stealing, sleeping. Runs on the thread's own context.
+// See worker.hpp and idle.hpp for the rules.
+#include <mutex>
+
+#include "sched/scheduler.hpp"
+
+namespace weft::detail {
+namespace {
+
+// A busy worker looks at its poller this often, however short or long its fibers run between two
+// switches; the count of switches between two looks at the clock adapts.
+constexpr nanos poll_period = 200'000;
+constexpr nanos poll_too_late = 1'000'000;
+constexpr unsigned most_ticks = 64;
+constexpr std::size_t injected_batch = 128;
+
+}  // namespace
+
+void worker::run() noexcept {
+  bind_to_this_thread();
+  set_current_carrier(this);
+  coarse_now = last_poll_ = poller_->now();
+  while (control* next = find_work()) resume_from_main(*next);
+  set_current_carrier(nullptr);
+}
+
+// Counts a switch; true when the clock says that the poller is due.
+bool worker::poll_due() noexcept {
+  if (++tick_ < ticks_per_look_) return false;
+  tick_ = 0;
+  return true;
+}
+
+control* worker::find_work() noexcept {
+  for (;;) {
+    if (home_.finished()) return nullptr;
+    if (control* waiting = stackless_) {
+      stackless_ = nullptr;
+      return waiting;
+    }
+    if (tick_ == 0) {
+      const nanos now = poller_->now();
+      const nanos since = now - last_poll_;
+      if (since > poll_too_late)
+        ticks_per_look_ = ticks_per_look_ > 1 ? ticks_per_look_ / 2 : 1;
+      else if (ticks_per_look_ < most_ticks)
+        ticks_per_look_ *= 2;
+      coarse_now = now;
+      if (since >= poll_period) {
+        poll_now();
+        if (control* next = take_injected()) return next;
+        if (control* oldest = fresh_.steal()) return oldest;
+      }
+    }
+    ++tick_;
+    if (control* next = pick()) {
+      found_work();
+      return next;
+    }
+    if (control* next = take_injected()) {
+      found_work();
+      return next;
+    }
+    poll_now();
+    if (control* next = pick()) {
+      found_work();
+      return next;
+    }
+    if (control* next = search()) {
+      found_work();
+      return next;
+    }
+    sleep();
+  }
+}
+
+control* worker::take_injected() noexcept {
+  const std::size_t waiting = home_.injected().size();
+  if (waiting == 0) return nullptr;
+  const std::size_t share = waiting / home_.worker_count() + 1;
+  auto batch = home_.injected().take(share < injected_batch ? share : injected_batch);
+  control* first = batch.pop();
+  while (control* next = batch.pop()) enqueue_ready(*next);
+  return first;
+}
+
+control* worker::search() noexcept {
+  const unsigned count = home_.worker_count();
+  if (count == 1) return nullptr;
+  if (!searching_ && !(searching_ = home_.idle().try_search())) return nullptr;
+  random_ ^= random_ << 13, random_ ^= random_ >> 17, random_ ^= random_ << 5;  // xorshift32
+  for (unsigned i = 0; i < count; ++i) {
+    worker& victim = home_.at((random_ + i) % count);
+    if (&victim == this) continue;
+    if (control* got = steal_from(victim)) {
+      worker_counters::bump(counters_.steals);
+      return got;
+    }
+  }
+  return nullptr;
+}
+
+control* worker::steal_from(worker& victim) noexcept {
+  if (control* got = victim.ready_.steal_half(ready_)) return got;
+  return victim.fresh_.steal();
+}
+
+// A searcher that found something stops searching; the last one sees to it that what is left is
+// searched for as well.
+void worker::found_work() noexcept {
+  home_.note_activity();
+  if (!searching_) return;
+  searching_ = false;
+  if (home_.idle().stop_searching() && home_.work_visible()) home_.wake_one();
+}
+
+bool worker::anything_to_do() noexcept {
+  return home_.finished() || inbox_filled_.load(std::memory_order_seq_cst) ||
+         home_.work_visible() || !pinned_.empty();
+}
+
+void worker::sleep() noexcept {
+  if (searching_) {
+    searching_ = false;
+    home_.idle().stop_searching();
+  }
+  home_.idle().publish_asleep(index_);
+  if (!anything_to_do()) {  // the last look, after publishing
+    worker_counters::bump(counters_.sleeps);
+    worker_counters::bump(counters_.polls);
+    poller_->poll(timers_.earliest());
+    expire_timers();
+    last_poll_ = coarse_now;
+  }
+  if (!home_.idle().retract(index_)) searching_ = true;  // idle.hpp (4)
+}
+
+void worker::poll_now() noexcept {
+  worker_counters::bump(counters_.polls);
+  poller_->poll(0);
+  expire_timers();
+  last_poll_ = coarse_now;
+}
+
+void worker::expire_timers() noexcept {
+  coarse_now = poller_->now();
+  if (timers_.earliest() <= coarse_now) timers_.expire(coarse_now);
+}
+
+void worker::rescue() noexcept {
+  if (control* stuck = run_next_.exchange(nullptr, std::memory_order_acq_rel)) home_.submit(*stuck);
+  timers_.expire(poller_->now());
+  poller_->poll_for_owner();
+  if (has_work_to_share()) home_.wake_one();
+}
+
+}  // namespace weft::detail
