@@ -3,6 +3,7 @@
 
 #include <weft/blocking.hpp>  // calls that block a thread
 #include <weft/cancel.hpp>    // cancellation, shields, timeouts
+#include <weft/debug.hpp>     // dumps
 #include <weft/error.hpp>     // what weft throws
 #include <weft/gather.hpp>    // several things at once
 #include <weft/go.hpp>        // fibers and their handles

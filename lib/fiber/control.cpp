@@ -48,6 +48,28 @@ void throw_no_fiber(const char* operation) {
                          "weft::go() or runtime::go()");
 }
 
+std::size_t describe_running_fiber(char* to, std::size_t room) noexcept {
+  const control* self = current_fiber();
+  char digits[24];
+  char* at = digits + sizeof digits;
+  std::uint64_t id = self == nullptr ? 0 : self->id;
+  do *--at = static_cast<char>('0' + id % 10);
+  while ((id /= 10) != 0);
+  std::size_t used = 0;
+  auto append = [&](const char* text, std::size_t count) {
+    count = count < room - used ? count : room - used;
+    std::memcpy(to + used, text, count);
+    used += count;
+  };
+  append("fiber ", 6);
+  append(at, static_cast<std::size_t>(digits + sizeof digits - at));
+  if (self == nullptr || self->name == nullptr) return used;
+  append(" \"", 2);
+  append(self->name, std::strlen(self->name));
+  append("\"", 1);
+  return used;
+}
+
 void add_reference(control& fiber) noexcept {
   fiber.references.fetch_add(1, std::memory_order_relaxed);
 }

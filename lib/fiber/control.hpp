@@ -128,6 +128,9 @@ inline control* current_fiber() noexcept {
 // The same, or std::logic_error that names the operation and what to do instead.
 control& require_fiber(const char* operation);
 
+// For messages from signal handlers: the running fiber's id and name.
+std::size_t describe_running_fiber(char* to, std::size_t room) noexcept;
+
 void add_reference(control& fiber) noexcept;
 void drop_reference(control& fiber) noexcept;
 

@@ -80,27 +80,16 @@ void push_scope(cancel_scope& inner, control& self) noexcept {
 void pop_scope(cancel_scope& inner) noexcept {
   control& self = *inner.owner;
   if (inner.expiry != nullptr) {
-    if (inner.expiry->queue == nullptr)
+    if (!inner.deadline_armed)
       --self.unarmed_deadlines;
-    else
+    else if (inner.expiry->queue != nullptr)
       self.home->disarm(*inner.expiry);
   }
-  canceller late;
   std::lock_guard<spin_lock> hold(self.lock);
   WEFT_CHECK(self.innermost == &inner);
   self.innermost = inner.outer;
-  const bool pending = in_force(inner.outer);
-  self.cancel_pending.store(pending, std::memory_order_relaxed);
-  if (!pending || inner.what != cancel_scope::kind::shield) return;
-  // What the shield kept off now reaches the groups inside the cancelled scope.
-  cancel_scope* last = nullptr;
-  for (cancel_scope* at = inner.outer; at != nullptr && at->what != cancel_scope::kind::shield;
-       at = at->outer)
-    if (at->requested) last = at;
-  for (cancel_scope* at = inner.outer; last != nullptr; at = at->outer) {
-    if (at->what == cancel_scope::kind::group) late.children(static_cast<group_scope&>(*at));
-    if (at == last) break;
-  }
+  // The groups that are left lie outside `inner`, so if it is a shield they were reached at once.
+  self.cancel_pending.store(in_force(inner.outer), std::memory_order_relaxed);
 }
 
 void request_cancel(cancel_scope& scope) noexcept { canceller().request(scope); }
@@ -114,9 +103,14 @@ bool cancelled_outside(const cancel_scope& inner) noexcept {
 
 void arm_deadlines(control& self) noexcept {
   for (cancel_scope* at = self.innermost; self.unarmed_deadlines > 0; at = at->outer) {
-    if (at->expiry == nullptr || at->expiry->queue != nullptr) continue;
+    if (at->expiry == nullptr || at->deadline_armed) continue;
+    at->deadline_armed = true;
     --self.unarmed_deadlines;
-    current_carrier()->arm(*at->expiry);
+    carrier* here = current_carrier();
+    if (at->expiry->deadline <= here->now())
+      request_cancel(*at);
+    else
+      here->arm(*at->expiry);
   }
 }
 

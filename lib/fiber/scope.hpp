@@ -32,6 +32,7 @@ struct cancel_scope {
   bool requested = false;       // guarded by owner->lock
   control* owner = nullptr;
   cancel_scope* outer = nullptr;
+  bool deadline_armed = false;  // owner only: armed, or found to have passed
   timer* expiry = nullptr;      // of a scope with a deadline
 };
 

@@ -46,7 +46,12 @@ class uv_wait {
       waiter_ = &wait.self();
       on_ = &loop::current();
       on_->execute(begin);
-      if (wait.park() == wake_reason::notified) return code_;
+      if (wait.park() == wake_reason::notified) {
+        // A fiber claimed before it was off its stack gets here while notify() still holds the lock,
+        // which lies in our frame: it must let go first.
+        std::lock_guard<spin_lock> hold(lock_);
+        return code_;
+      }
     }
     drop_.self = this;
     drop_.run = [](loop::task& task, loop&) noexcept {

@@ -14,9 +14,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "context/overflow.hpp"
 #include "reactor/loop.hpp"
 #include "reactor/thread_pool.hpp"
 #include "runtime/cpu_count.hpp"
+#include "runtime/runtimes.hpp"
 #include "sched/scheduler.hpp"
 
 namespace weft {
@@ -35,6 +37,7 @@ void prepare_process() {
     struct sigaction now {};
     if (sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL)
       signal(SIGPIPE, SIG_IGN);
+    report_stack_overflows(describe_running_fiber);
     pthread_atfork(nullptr, nullptr, [] {
       forked.store(true, std::memory_order_relaxed);
       set_current_carrier(nullptr);
@@ -80,7 +83,8 @@ class runtime_core {
  public:
   runtime_core(const options& how, bool calling_thread)
       : pool(how.blocking_threads != 0 ? how.blocking_threads : default_blocking_threads),
-        fibers(config_of(how, calling_thread)) {
+        fibers(config_of(how, calling_thread)),
+        listed(fibers) {
     fibers.pool = &pool;
   }
 
@@ -91,6 +95,7 @@ class runtime_core {
 
   thread_pool pool;  // after the scheduler in the end, before it at the start
   scheduler fibers;
+  listed_runtime listed;
 };
 
 void runtime_deleter::operator()(runtime_core* core) const noexcept { delete core; }

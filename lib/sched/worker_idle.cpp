@@ -2,6 +2,7 @@
 // See worker.hpp and idle.hpp for the rules.
 #include <mutex>
 
+#include "context/overflow.hpp"
 #include "sched/scheduler.hpp"
 
 namespace weft::detail {
@@ -17,6 +18,7 @@ constexpr std::size_t injected_batch = 128;
 }  // namespace
 
 void worker::run() noexcept {
+  signal_stack for_overflows;
   bind_to_this_thread();
   set_current_carrier(this);
   coarse_now = last_poll_ = poller_->now();

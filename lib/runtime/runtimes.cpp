@@ -1,0 +1,39 @@
+// See runtimes.hpp.
+#include "runtime/runtimes.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+namespace weft::detail {
+namespace {
+
+struct list {
+  std::mutex lock;
+  std::vector<scheduler*> all;
+};
+
+list& runtimes() {
+  static auto* only = new list;  // a runtime may be a static object
+  return *only;
+}
+
+}  // namespace
+
+listed_runtime::listed_runtime(scheduler& what) : what_(what) {
+  std::lock_guard<std::mutex> hold(runtimes().lock);
+  runtimes().all.push_back(&what);
+}
+
+listed_runtime::~listed_runtime() {
+  std::lock_guard<std::mutex> hold(runtimes().lock);
+  auto& all = runtimes().all;
+  all.erase(std::find(all.begin(), all.end(), &what_));
+}
+
+void for_each_scheduler(const std::function<void(scheduler&)>& visit) {
+  std::lock_guard<std::mutex> hold(runtimes().lock);
+  for (scheduler* each : runtimes().all) visit(*each);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,253 @@
+// Starting, stopping, several runtimes, plain threads.
+#include <weft/runtime.hpp>
+
+#include <sys/wait.h>
+
+#include <atomic>
+#include <future>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "support/fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class Runtime : public weft_test::fibers {};
+FIBER_SUITE(Runtime);
+
+TEST_P(Runtime, PlainThreadsSpawnAndJoin) {
+  weft::runtime fibers(how());
+  std::atomic<int> sum{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500 / weft_test::slowness; ++i)
+        sum += fibers.go([](int x) { return x; }, 1).join();
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(sum, 4 * (500 / weft_test::slowness));
+}
+
+TEST_P(Runtime, AThreadMayWaitWithALimit) {
+  weft::runtime fibers(how());
+  auto slow = fibers.go([] { weft::sleep(1h); });
+  EXPECT_FALSE(slow.wait_for(2ms));
+  slow.cancel();
+  EXPECT_TRUE(slow.wait_for(1h));
+  EXPECT_THROW(slow.join(), weft::fiber_cancelled);
+}
+
+TEST_P(Runtime, ShutdownCancelsAndIsIdempotent) {
+  weft::runtime fibers(how());
+  auto slow = fibers.go([] { weft::sleep(1h); });
+  fibers.shutdown();
+  fibers.shutdown();
+  EXPECT_THROW(slow.join(), weft::fiber_cancelled);
+  EXPECT_THROW(fibers.go([] {}), std::logic_error);
+}
+
+TEST_P(Runtime, ShutdownFromItsOwnFiberIsALogicError) {
+  weft::runtime fibers(how());
+  fibers.go([&] { EXPECT_THROW(fibers.shutdown(), std::logic_error); }).join();
+}
+
+TEST_P(Runtime, TwoRuntimesWaitForEachOther) {
+  weft::runtime one(how());
+  weft::runtime two(how());
+  auto outer = one.go([&] {
+    EXPECT_EQ(weft::runtime::current(), &one);
+    int sum = 0;
+    for (int i = 0; i < 200 / weft_test::slowness; ++i)
+      sum += two.go([&] {
+               EXPECT_EQ(weft::runtime::current(), &two);
+               weft::yield();
+               return 1;
+             }).join();
+    return sum;
+  });
+  EXPECT_EQ(outer.join(), 200 / weft_test::slowness);
+}
+
+TEST_P(Runtime, RunMayBeCalledAgain) {
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(inside([i] { return weft::go([i] { return i; }).join(); }), i);
+}
+
+TEST_P(Runtime, RunWorksOnSeveralThreadsAtOnce) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t)
+    threads.emplace_back([this, t] {
+      EXPECT_EQ(weft::run(how(), [t] { weft::sleep(1ms); return t; }), t);
+    });
+  for (auto& t : threads) t.join();
+}
+
+TEST_P(Runtime, StatsCountWhatLives) {
+  inside([] {
+    weft::runtime* here = weft::runtime::current();
+    ASSERT_NE(here, nullptr);
+    weft::group sleepers;
+    for (int i = 0; i < 100; ++i) sleepers.go([] { weft::sleep(1h); });
+    while (here->stats().timers < 100) weft::yield();
+    const weft::metrics now = here->stats();
+    EXPECT_EQ(now.fibers_live, 101u);
+    EXPECT_GE(now.fibers_parked, 90u);
+    EXPECT_GE(now.stacks_in_use, 101u);
+    EXPECT_GE(now.switches, 100u);
+    sleepers.cancel();
+  });
+  EXPECT_EQ(weft::runtime::current(), nullptr);
+}
+
+TEST_P(Runtime, ADumpNamesEveryFiberAndWhatItWaitsFor) {
+  const auto expect_all = [](const std::string& text) {
+    EXPECT_NE(text.find("\"sleepy\": parked in sleep for"), std::string::npos) << text;
+    EXPECT_NE(text.find("\"waiting\": parked in join for"), std::string::npos) << text;
+    EXPECT_NE(text.find("\"main\": running or ready"), std::string::npos) << text;
+  };
+  inside([&] {
+    auto sleepy = weft::go(weft::fiber_options{"sleepy"}, [] { weft::sleep(1h); });
+    auto waiting = weft::go(weft::fiber_options{"waiting"}, [&] { sleepy.wait(); });
+    while (weft::runtime::current()->stats().fibers_parked < 2) weft::yield();
+    std::ostringstream text;
+    while (text.str().find("in join") == std::string::npos ||
+           text.str().find("in sleep") == std::string::npos) {
+      text.str("");
+      weft::dump_fibers(text);
+      weft::yield();
+    }
+    expect_all(text.str());
+    std::thread([&] {
+      std::ostringstream outside;
+      weft::dump_fibers(outside);
+      expect_all(outside.str());
+    }).join();
+    sleepy.cancel();
+    waiting.cancel();
+  });
+}
+
+TEST_P(Runtime, BadOptionsAreRefused) {
+  weft::options options;
+  options.workers = 100'000;
+  EXPECT_THROW(weft::run(options, [] {}), std::invalid_argument);
+  options.workers = 1;
+  options.stack_bytes = std::size_t{4} << 30;
+  EXPECT_THROW(weft::run(options, [] {}), std::invalid_argument);
+}
+
+// A fiber that keeps its thread must not keep what waits on that worker's queue, timers or loop.
+TEST_P(Runtime, AFiberThatBlocksItsThreadDoesNotStopTheOthers) {
+  if (GetParam() == 1) GTEST_SKIP() << "needs a second worker";
+  inside([] {
+    std::atomic<bool> release{false};
+    std::atomic<int> ticks{0};
+    weft::group tasks;
+    for (int i = 0; i < 20; ++i)
+      tasks.go([&] {
+        for (int t = 0; t < 5; ++t) {
+          weft::sleep(1ms);
+          ++ticks;
+        }
+      });
+    tasks.go([&] {
+      while (ticks < 100) std::this_thread::yield();  // no parking call: the worker is stuck
+      release = true;
+    });
+    tasks.wait();
+    EXPECT_TRUE(release);
+  });
+}
+
+TEST_P(Runtime, AFairTickerSurvivesSpinningPairs) {
+  inside([] {
+    std::atomic<bool> over{false};
+    weft::group noise;
+    for (int i = 0; i < 16; ++i)
+      noise.go([&] {
+        while (!over) weft::yield();
+      });
+    for (int i = 0; i < 5; ++i) weft::sleep(2ms);
+    over = true;
+    noise.wait();
+  });
+}
+
+TEST_P(Runtime, BlockingRunsElsewhereAndBringsBackResultAndException) {
+  inside([] {
+    const auto worker = std::this_thread::get_id();
+    weft::pin_guard stay;
+    EXPECT_NE(weft::blocking([] { return std::this_thread::get_id(); }), worker);
+    EXPECT_THROW(weft::blocking([] { throw std::domain_error("there"); }), std::domain_error);
+    int local = 0;
+    weft::blocking([&] { local = 3; });
+    EXPECT_EQ(local, 3);
+    EXPECT_EQ(&weft::blocking([&]() -> int& { return local; }), &local);
+  });
+}
+
+TEST_P(Runtime, MoreBlockingCallsThanThreadsQueueUp) {
+  weft::options options = how();
+  options.blocking_threads = 2;
+  weft::run(options, [] {
+    std::atomic<int> at_once{0};
+    std::atomic<int> most{0};
+    weft::group calls;
+    for (int i = 0; i < 20; ++i)
+      calls.go([&] {
+        weft::blocking([&] {
+          const int now = ++at_once;
+          for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+          }
+          std::this_thread::yield();
+          --at_once;
+        });
+      });
+    calls.wait();
+    EXPECT_LE(most, 2);
+  });
+}
+
+TEST_P(Runtime, ABlockingCallThatHasBegunIsWaitedFor) {
+  inside([] {
+    std::promise<void> begun;
+    std::promise<void> go_on;
+    bool finished = false;
+    auto caller = weft::go([&] {
+      weft::blocking([&] {
+        begun.set_value();
+        go_on.get_future().wait();
+        finished = true;
+      });
+      EXPECT_TRUE(finished);
+      weft::yield();
+    });
+    weft::blocking([&] { begun.get_future().wait(); });
+    caller.cancel();
+    EXPECT_FALSE(caller.wait_for(1ms));
+    go_on.set_value();
+    EXPECT_THROW(caller.join(), weft::fiber_cancelled);
+  });
+}
+
+TEST(RuntimeDeathTest, AForkedChildIsToldSo) {
+  weft::runtime fibers;
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      weft::run([] {});
+    } catch (const std::logic_error&) {
+      _exit(7);
+    }
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+}  // namespace

@@ -1,0 +1,91 @@
+// The fixture of every test that runs fibers: the same body under 1, 2 and 8 workers, and when it is
+// over nothing may be left: no fiber, stack, thread or descriptor.
+//
+//   using Sleep = weft_test::fibers;
+//   FIBER_SUITE(Sleep);
+//   TEST_P(Sleep, IsNeverShort) { inside([] { ... }); }
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <weft/weft.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+#include "context/stack.hpp"
+
+namespace weft_test {
+
+using namespace std::chrono_literals;
+
+// Sanitizers and a loaded machine make everything slower; counts scale, contracts do not.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int slowness = 10;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+inline constexpr int slowness = 10;
+#else
+inline constexpr int slowness = 1;
+#endif
+#else
+inline constexpr int slowness = 1;
+#endif
+
+inline std::size_t entries_of(const char* folder) {
+  std::error_code ignored;
+  std::size_t count = 0;
+  for (auto at = std::filesystem::directory_iterator(folder, ignored);
+       at != std::filesystem::directory_iterator(); at.increment(ignored))
+    ++count;
+  return count;
+}
+
+inline std::size_t open_descriptors() { return entries_of("/proc/self/fd"); }
+inline std::size_t live_threads() { return entries_of("/proc/self/task"); }
+
+class fibers : public testing::TestWithParam<unsigned> {
+ protected:
+  void SetUp() override {
+    alarm(120);  // a hang is a failure with a name, not a stuck run
+    weft::run(how(), [] {});  // what libraries open once is open now
+    weft::runtime().shutdown();
+    descriptors_ = open_descriptors();
+    threads_ = live_threads();
+    stacks_ = weft::detail::stacks::count().in_use;
+  }
+
+  void TearDown() override {
+    EXPECT_EQ(open_descriptors(), descriptors_) << "descriptors are left";
+    EXPECT_EQ(weft::detail::stacks::count().in_use, stacks_) << "fiber stacks are left";
+    // libuv's own pool stays once it has been used: four threads.
+    EXPECT_LE(live_threads(), threads_ + 4) << "threads are left";
+    alarm(0);
+  }
+
+  weft::options how() const {
+    weft::options options;
+    options.workers = GetParam();
+    return options;
+  }
+
+  template <class F>
+  auto inside(F&& body) {
+    return weft::run(how(), std::forward<F>(body));
+  }
+
+ private:
+  std::size_t descriptors_ = 0;
+  std::size_t threads_ = 0;
+  std::size_t stacks_ = 0;
+};
+
+inline std::string workers_name(const testing::TestParamInfo<unsigned>& info) {
+  return std::to_string(info.param) + "workers";
+}
+
+}  // namespace weft_test
+
+#define FIBER_SUITE(Suite) \
+  INSTANTIATE_TEST_SUITE_P(Workers, Suite, testing::Values(1u, 2u, 8u), weft_test::workers_name)

@@ -1,0 +1,221 @@
+// Groups and gather: no child outlives the scope on any path.
+#include <weft/gather.hpp>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "support/fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class Group : public weft_test::fibers {};
+FIBER_SUITE(Group);
+class Gather : public weft_test::fibers {};
+FIBER_SUITE(Gather);
+
+TEST_P(Group, WaitsForAllChildren) {
+  inside([] {
+    int results[50] = {};
+    weft::group tasks;
+    for (int i = 0; i < 50; ++i)
+      tasks.go([&results, i] {
+        weft::sleep(std::chrono::microseconds(i * 10));
+        results[i] = i;
+      });
+    tasks.wait();
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(results[i], i);
+    tasks.wait();  // nothing left, nothing to do
+  });
+}
+
+TEST_P(Group, TheFirstFailureCancelsTheSiblingsAndIsRethrown) {
+  inside([] {
+    std::atomic<int> alive{0};
+    weft::group tasks;
+    for (int i = 0; i < 10; ++i)
+      tasks.go([&] {
+        struct count {
+          std::atomic<int>& at;
+          explicit count(std::atomic<int>& a) : at(a) { ++at; }
+          ~count() { --at; }
+        } life{alive};
+        weft::sleep(1h);
+      });
+    tasks.go([] {
+      weft::sleep(1ms);
+      throw std::runtime_error("first");
+    });
+    EXPECT_THROW(tasks.wait(), std::runtime_error);
+    EXPECT_EQ(alive, 0);
+    tasks.wait();  // once
+  });
+}
+
+TEST_P(Group, TheDestructorCancelsAndJoins) {
+  inside([] {
+    std::atomic<int> ended{0};
+    std::atomic<int> begun{0};
+    struct count {
+      std::atomic<int>& at;
+      ~count() { ++at; }
+    };
+    {
+      weft::group tasks;
+      for (int i = 0; i < 20; ++i)
+        tasks.go([&] {
+          ++begun;
+          count on_exit{ended};
+          weft::sleep(1h);
+        });
+      while (begun < 10) weft::yield();
+    }
+    EXPECT_EQ(begun, ended);
+    try {
+      weft::group tasks;
+      tasks.go([&] {
+        ++begun;
+        count on_exit{ended};
+        weft::sleep(1h);
+      });
+      weft::yield();
+      throw std::runtime_error("the parent fails");
+    } catch (const std::runtime_error&) {
+    }
+    EXPECT_EQ(begun, ended);
+  });
+}
+
+TEST_P(Group, ChildrenStartedAfterCancelStartCancelled) {
+  inside([] {
+    weft::group tasks;
+    tasks.cancel();
+    auto late = tasks.go([] { weft::sleep(1h); });
+    tasks.wait();
+    EXPECT_THROW(late.join(), weft::fiber_cancelled);
+  });
+}
+
+TEST_P(Group, ChildrenMayStartSiblings) {
+  inside([] {
+    std::atomic<int> ran{0};
+    weft::group tasks;
+    for (int i = 0; i < 8; ++i)
+      tasks.go([&] {
+        tasks.go([&] {
+          tasks.go([&] { ++ran; });
+          ++ran;
+        });
+        ++ran;
+      });
+    tasks.wait();
+    EXPECT_EQ(ran, 24);
+  });
+}
+
+TEST_P(Group, CancellationOfTheParentReachesGrandchildren) {
+  inside([] {
+    std::atomic<int> alive{0};
+    std::atomic<int> begun{0};
+    auto parent = weft::go([&] {
+      weft::group tasks;
+      for (int i = 0; i < 3; ++i)
+        tasks.go([&] {
+          weft::group inner;
+          for (int k = 0; k < 3; ++k)
+            inner.go([&] {
+              struct life {
+                std::atomic<int>& at;
+                explicit life(std::atomic<int>& a) : at(a) { ++at; }
+                ~life() { --at; }
+              } mine{alive};
+              ++begun;
+              weft::sleep(1h);
+            });
+          inner.wait();
+        });
+      tasks.wait();
+    });
+    while (begun < 9) weft::yield();
+    parent.cancel();
+    EXPECT_THROW(parent.join(), weft::fiber_cancelled);
+    EXPECT_EQ(alive, 0);
+  });
+}
+
+TEST_P(Group, AFailureNobodyWaitsForGoesToTheHandler) {
+  std::atomic<int> reported{0};
+  weft::options options = how();
+  options.on_unhandled = [&](std::string_view, std::exception_ptr) { ++reported; };
+  weft::run(options, [] {
+    weft::group tasks;
+    auto bad = tasks.go([] { throw std::runtime_error("unheard"); });
+    bad.wait();
+  });
+  EXPECT_EQ(reported, 1);
+}
+
+TEST_P(Group, MayBeDestroyedRightAfterWait) {
+  inside([] {
+    for (int i = 0; i < 5'000 / weft_test::slowness; ++i) {
+      auto tasks = std::make_unique<weft::group>();
+      tasks->go([] {});
+      tasks->go([] { weft::yield(); });
+      tasks->wait();
+    }
+  });
+}
+
+TEST_P(Gather, ReturnsAllResultsInOrder) {
+  inside([] {
+    int local = 5;
+    auto [a, b, c] = weft::gather([] { weft::sleep(2ms); return 1; }, [&] { ++local; },
+                                  [] { return std::string("three"); });
+    EXPECT_EQ(a, 1);
+    EXPECT_EQ(b, std::monostate{});
+    EXPECT_EQ(c, "three");
+    EXPECT_EQ(local, 6);
+  });
+}
+
+TEST_P(Gather, MoveOnlyResultsWork) {
+  inside([] {
+    auto [p, q] = weft::gather([] { return std::make_unique<int>(1); },
+                               [] { return std::make_unique<int>(2); });
+    EXPECT_EQ(*p + *q, 3);
+  });
+}
+
+TEST_P(Gather, AFailureCancelsTheRestAndIsRethrown) {
+  inside([] {
+    std::atomic<bool> stopped{false};
+    EXPECT_THROW(weft::gather(
+                     [&] {
+                       try {
+                         weft::sleep(1h);
+                       } catch (const weft::cancelled&) {
+                         stopped = true;
+                         throw;
+                       }
+                     },
+                     [] {
+                       weft::sleep(1ms);
+                       throw std::invalid_argument("bad");
+                     }),
+                 std::invalid_argument);
+    EXPECT_TRUE(stopped);
+  });
+}
+
+TEST_P(Gather, RunsThemAtOnce) {
+  inside([] {
+    const auto start = std::chrono::steady_clock::now();
+    weft::gather([] { weft::sleep(50ms); }, [] { weft::sleep(50ms); }, [] { weft::sleep(50ms); });
+    EXPECT_LT(std::chrono::steady_clock::now() - start, 149ms);
+  });
+}
+
+}  // namespace

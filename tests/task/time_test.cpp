@@ -1,0 +1,109 @@
+// Sleeping and tickers.
+#include <weft/time.hpp>
+
+#include <limits>
+#include <stdexcept>
+
+#include "support/fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+class Sleep : public weft_test::fibers {};
+FIBER_SUITE(Sleep);
+class Ticker : public weft_test::fibers {};
+FIBER_SUITE(Ticker);
+
+void spin_for(std::chrono::nanoseconds d) {
+  for (const auto end = steady_clock::now() + d; steady_clock::now() < end;) {
+  }
+}
+
+TEST_P(Sleep, IsNeverShort) {
+  inside([] {
+    spin_for(5ms);  // a cached clock would be late now, and the sleep early
+    weft::group sleepers;
+    for (int i = 0; i < 300; ++i)
+      sleepers.go([i] {
+        const auto wanted = std::chrono::microseconds((i * 7919) % 5000);
+        const auto start = steady_clock::now();
+        weft::sleep(wanted);
+        EXPECT_GE(steady_clock::now() - start, wanted);
+      });
+    sleepers.wait();
+  });
+}
+
+TEST_P(Sleep, ZeroNegativeAndThePastReturnAtOnce) {
+  inside([] {
+    weft::sleep(0s);
+    weft::sleep(-1h);
+    weft::sleep(std::chrono::nanoseconds::min());
+    weft::sleep(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()));
+    weft::sleep_until(steady_clock::time_point::min());
+    weft::sleep_until(steady_clock::now() - 1s);
+  });
+}
+
+TEST_P(Sleep, HugeDurationsDoNotOverflow) {
+  inside([] {
+    weft::group sleepers;
+    sleepers.go([] { weft::sleep(std::chrono::nanoseconds::max()); });
+    sleepers.go([] { weft::sleep(std::chrono::hours::max()); });
+    sleepers.go([] { weft::sleep(std::chrono::duration<double>(1e300)); });
+    sleepers.go([] { weft::sleep_until(steady_clock::time_point::max()); });
+    auto wide = sleepers.go(
+        [] { weft::sleep(std::chrono::duration<long double, std::ratio<86400>>(1e30L)); });
+    EXPECT_FALSE(wide.wait_for(5ms));
+    sleepers.cancel();
+  });
+}
+
+TEST_P(Sleep, ShorterOnesEndFirst) {
+  inside([] {
+    std::vector<int> order;
+    auto late = weft::go([&] {
+      weft::sleep(30ms);
+      order.push_back(2);
+    });
+    auto early = weft::go([&] {
+      weft::sleep(5ms);
+      order.push_back(1);
+    });
+    early.join();
+    late.join();
+    EXPECT_EQ(order, (std::vector<int>{1, 2}));
+  });
+}
+
+TEST_P(Ticker, DoesNotDrift) {
+  inside([] {
+    const auto start = steady_clock::now();
+    weft::ticker every(2ms);
+    std::uint64_t ticks = 0;
+    while (ticks < 20) {
+      ticks += every.next() + 1;
+      EXPECT_GE(steady_clock::now() - start, 2ms * ticks);
+      if (ticks % 5 == 0) spin_for(1ms);
+    }
+  });
+}
+
+TEST_P(Ticker, SkipsWhatWasMissedAndSaysSo) {
+  inside([] {
+    weft::ticker every(1ms);
+    spin_for(10ms);
+    EXPECT_GE(every.next(), 8u);
+  });
+}
+
+TEST_P(Ticker, NeedsAPositivePeriod) {
+  inside([] {
+    EXPECT_THROW(weft::ticker(0ms), std::invalid_argument);
+    EXPECT_THROW(weft::ticker(-1s), std::invalid_argument);
+  });
+}
+
+}  // namespace
