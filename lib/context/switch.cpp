@@ -17,8 +17,10 @@
 // itself be instrumented, or its exit would be booked on the wrong shadow.
 #if defined(WEFT_TSAN)
 #define WEFT_SWITCHING __attribute__((noinline, no_sanitize("thread")))
+#define WEFT_INLINE_SWITCHING [[noreturn]] __attribute__((always_inline, no_sanitize("thread")))
 #else
 #define WEFT_SWITCHING __attribute__((noinline))
+#define WEFT_INLINE_SWITCHING [[noreturn]] __attribute__((always_inline))
 #endif
 
 namespace weft::detail {
@@ -103,6 +105,39 @@ inline void save_fp(context&) noexcept {}
 inline void restore_fp(const context&) noexcept {}
 #endif
 
+#if defined(__x86_64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
+
+// Enters jump_fcontext by a jump with the return address pushed by hand. A call would leave an entry
+// on the CPU's return stack that nothing pops, since jump_fcontext leaves by an indirect jump: then
+// every return up the chain of the resumed fiber is predicted wrongly (yield: 36 ns against 22).
+// The 128 bytes step over the red zone. Callee-saved registers are jump_fcontext's business.
+inline fctx::transfer_t jump(void* to, void* data) noexcept {
+  void* from = nullptr;
+  void* back = nullptr;
+  asm volatile(
+      "leaq -128(%%rsp), %%rsp\n\t"
+      "leaq 1f(%%rip), %%rax\n\t"
+      "pushq %%rax\n\t"
+      "jmp jump_fcontext@PLT\n"
+      "1:\n\t"
+      "leaq 128(%%rsp), %%rsp"
+      : "=&a"(from), "=&d"(back), "+D"(to), "+S"(data)
+      :
+      : "rcx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+        "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc"
+#ifdef __AVX512F__
+        , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",
+        "k7"
+#endif
+  );
+  return {from, back};
+}
+
+#else
+inline fctx::transfer_t jump(void* to, void* data) noexcept { return fctx::jump_fcontext(to, data); }
+#endif
+
 inline eh_state* this_threads_eh() noexcept {
   return reinterpret_cast<eh_state*>(abi::__cxa_get_globals());
 }
@@ -132,8 +167,25 @@ struct context_entry {
 #endif
     *here.eh_ = here.to_->eh;
     set_default_fp();
-    here.to_->main(here);
-    std::abort();  // returning from here would end the process with status 0
+    leave_for_good(here.to_->main(here));
+  }
+
+  // Part of run(), so that the chain of calls is as deep as it was when the context was entered: the
+  // CPU's return stack then fits whoever runs next. run() itself cannot return: that would end the
+  // process with status 0.
+  WEFT_INLINE_SWITCHING static void leave_for_good(departure to) noexcept {
+    thread_side& here = *to.here;
+    here.from_ = &here.discarded_;
+    here.to_ = to.target;
+    match_fp_image(to.target->sp);
+#ifdef WEFT_ASAN
+    asan_leave(nullptr, *to.target);
+#endif
+#ifdef WEFT_TSAN
+    __tsan_switch_to_fiber(to.target->tsan, 0);
+#endif
+    jump(to.target->sp, &here);
+    std::abort();
   }
 };
 
@@ -149,6 +201,7 @@ void describe_to_sanitizers(context& fresh, stack& on) noexcept {
   static_cast<void>(fresh);
   static_cast<void>(on);
 }
+
 }  // namespace
 
 void make_context(context& fresh, stack& on, context_main main) noexcept {
@@ -176,7 +229,7 @@ WEFT_SWITCHING thread_side* switch_to(context& self, context& target, thread_sid
   self.tsan = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(target.tsan, 0);
 #endif
-  const fctx::transfer_t arrived = fctx::jump_fcontext(target.sp, &here);
+  const fctx::transfer_t arrived = jump(target.sp, &here);
   auto* now = static_cast<thread_side*>(arrived.data);
   now->from_->sp = arrived.fctx;
 #ifdef WEFT_ASAN
@@ -185,20 +238,6 @@ WEFT_SWITCHING thread_side* switch_to(context& self, context& target, thread_sid
   *now->eh_ = self.eh;
   restore_fp(self);
   return now;
-}
-
-WEFT_SWITCHING void switch_for_good(context& target, thread_side& here) noexcept {
-  here.from_ = &here.discarded_;
-  here.to_ = &target;
-  match_fp_image(target.sp);
-#ifdef WEFT_ASAN
-  asan_leave(nullptr, target);
-#endif
-#ifdef WEFT_TSAN
-  __tsan_switch_to_fiber(target.tsan, 0);
-#endif
-  fctx::jump_fcontext(target.sp, &here);
-  std::abort();
 }
 
 }  // namespace weft::detail

@@ -26,7 +26,17 @@ struct eh_state {
 };
 
 class thread_side;
-using context_main = void (*)(thread_side&);  // never returns; leaves by switch_for_good()
+struct context;
+
+// Where a context goes when it ends, and on which thread it stands then.
+struct departure {
+  context* target;
+  thread_side* here;
+};
+
+// The body of a context. When it returns, the context is left for good: the object that described it
+// may be gone already.
+using context_main = departure (*)(thread_side& entered);
 
 struct context {
   void* sp = nullptr;  // where it stopped
@@ -48,10 +58,6 @@ struct context {
 // Leaves `self` for `target`; returns when someone switches back to `self`.
 thread_side* switch_to(context& self, context& target, thread_side& here) noexcept;
 
-// Leaves a context that never comes back: its sanitizer state is given up. The object that described
-// it may be gone already.
-[[noreturn]] void switch_for_good(context& target, thread_side& here) noexcept;
-
 // The thread's half of a switch; base of every carrier.
 class thread_side {
  public:
@@ -64,13 +70,12 @@ class thread_side {
 
  private:
   friend thread_side* switch_to(context&, context&, thread_side&) noexcept;
-  friend void switch_for_good(context&, thread_side&) noexcept;
   friend struct context_entry;
 
   eh_state* eh_;
   context* from_ = nullptr;
   context* to_ = nullptr;
-  context discarded_;  // stands in for the context that switch_for_good() leaves
+  context discarded_;  // stands in for a context that has ended
 };
 
 // Prepares `fresh` to start in `main` on this stack.

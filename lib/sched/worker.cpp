@@ -67,7 +67,7 @@ void worker::arrived() noexcept {
   }
 }
 
-void worker::fiber_main(thread_side& entered) {
+departure worker::fiber_main(thread_side& entered) {
   static_cast<worker&>(entered).arrived();
   for (;;) {
     auto* here = static_cast<worker*>(current_carrier());
@@ -93,7 +93,7 @@ void worker::fiber_main(thread_side& entered) {
     here->left_stack_ = on;
     here->running = next;
     worker_counters::bump(here->counters_.switches);
-    switch_for_good(next == nullptr ? here->main_ : next->where, *here);
+    return {next == nullptr ? &here->main_ : &next->where, here};
   }
 }
 

@@ -75,7 +75,7 @@ class worker final : public carrier {
  private:
   enum class after : std::uint8_t { nothing, parked, yielded, ended };
 
-  static void fiber_main(thread_side& entered);
+  static departure fiber_main(thread_side& entered);
 
   void arrived() noexcept;
   void leave(control& self, after what) noexcept;

@@ -59,12 +59,12 @@ class coroutine {
   context where;
 
  private:
-  static void enter(thread_side& entered) {
+  static departure enter(thread_side& entered) {
     coroutine& self = *static_cast<host&>(entered).running;
     self.started_ = true;
     self.body_(self);
     self.done_ = true;
-    switch_for_good(self.on_->main, *self.on_);
+    return {&self.on_->main, self.on_};
   }
 
   std::function<void(coroutine&)> body_;
