@@ -7,6 +7,13 @@ namespace weft::detail {
 namespace {
 // initial-exec: eight bytes of static TLS buy a read without a call into the loader.
 __attribute__((tls_model("initial-exec"))) thread_local carrier* current = nullptr;
+
+struct dropped_at_exit : thread_slot {
+  ~dropped_at_exit() {
+    if (value != nullptr) drop(value);
+  }
+};
+thread_local dropped_at_exit slot;
 }  // namespace
 
 __attribute__((noinline)) carrier* current_carrier() noexcept {
@@ -16,5 +23,11 @@ __attribute__((noinline)) carrier* current_carrier() noexcept {
 }
 
 __attribute__((noinline)) void set_current_carrier(carrier* now) noexcept { current = now; }
+
+__attribute__((noinline)) thread_slot& this_threads_slot() noexcept {
+  thread_slot* result = &slot;
+  asm volatile("" : "+r"(result));
+  return *result;
+}
 
 }  // namespace weft::detail

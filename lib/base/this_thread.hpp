@@ -12,4 +12,12 @@ class carrier;
 carrier* current_carrier() noexcept;
 void set_current_carrier(carrier* now) noexcept;
 
+// One pointer of a plain thread's own, given to `drop` when the thread ends. Not for fibers: they
+// have control blocks.
+struct thread_slot {
+  void* value = nullptr;
+  void (*drop)(void* value) noexcept = nullptr;
+};
+thread_slot& this_threads_slot() noexcept;
+
 }  // namespace weft::detail

@@ -60,6 +60,7 @@ struct control : waitable, sibling_hook, registry_hook {
   std::uint16_t shard = 0;
   std::atomic<std::uint32_t> references{2};
   unsigned unarmed_deadlines = 0;
+  unsigned io_spent = 0;                    // see io/budget.hpp
 
   cancel_scope root{cancel_scope::kind::root};
   cancel_scope* innermost = &root;

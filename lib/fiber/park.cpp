@@ -30,31 +30,29 @@ parker_pool& parkers() noexcept {
   return *only;
 }
 
-class owned_parker {
- public:
-  owned_parker() {
-    std::lock_guard<std::mutex> hold(parkers().lock);
-    mine_ = parkers().free;
-    if (mine_ != nullptr)
-      parkers().free = mine_->next;
-    else
-      mine_ = new thread_parker;
-  }
-  ~owned_parker() {
-    std::lock_guard<std::mutex> hold(parkers().lock);
-    mine_->next = parkers().free;
-    parkers().free = mine_;
-  }
-  thread_parker& get() noexcept { return *mine_; }
+thread_parker* take_parker() {
+  std::lock_guard<std::mutex> hold(parkers().lock);
+  thread_parker* taken = parkers().free;
+  if (taken == nullptr) return new thread_parker;
+  parkers().free = taken->next;
+  return taken;
+}
 
- private:
-  thread_parker* mine_;
-};
+void give_parker_back(void* done) noexcept {
+  auto* parker = static_cast<thread_parker*>(done);
+  std::lock_guard<std::mutex> hold(parkers().lock);
+  parker->next = parkers().free;
+  parkers().free = parker;
+}
 
-// Only plain threads come here, and they do not migrate; still out of line, by the house rule.
-__attribute__((noinline)) thread_parker& this_threads_parker() {
-  static thread_local owned_parker mine;
-  return mine.get();
+// Only plain threads come here, and they do not migrate.
+thread_parker& this_threads_parker() {
+  thread_slot& mine = this_threads_slot();
+  if (mine.value == nullptr) {
+    mine.value = take_parker();
+    mine.drop = give_parker_back;
+  }
+  return *static_cast<thread_parker*>(mine.value);
 }
 
 wake_reason park_thread(thread_parker& self, nanos deadline) noexcept {

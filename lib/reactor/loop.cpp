@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "base/assert.hpp"
+#include "reactor/poll_set.hpp"
 #include "reactor/watch.hpp"
 #include "sched/worker.hpp"
 
@@ -23,7 +24,7 @@ namespace {
 
 }  // namespace
 
-loop::loop() {
+loop::loop() : descriptors_(std::make_unique<poll_set>()) {
   if (int code = uv_loop_init(&uv_)) throw_uv(code, "weft: cannot open an event loop");
   if (int code = uv_async_init(&uv_, &wake_up_, [](uv_async_t*) {})) {
     uv_loop_close(&uv_);
@@ -42,7 +43,8 @@ loop::loop() {
 loop::~loop() {
   std::lock_guard<std::mutex> hold(access_);
   run_posted();
-  while (watch* left = watches_.front()) left->detach();
+  while (watch* left = watches_.front()) left->forget_loop();
+  descriptors_->close_handle();
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&alarm_), nullptr);
   uv_run(&uv_, UV_RUN_DEFAULT);

@@ -25,6 +25,9 @@
 namespace weft::detail {
 
 class watch;
+class poll_set;
+
+enum class direction : unsigned { read = 0, write = 1 };
 
 class loop final : public poller {
  public:
@@ -53,6 +56,7 @@ class loop final : public poller {
   // Only with access.
   uv_loop_t* uv() noexcept { return &uv_; }
   intrusive_list<watch>& watches() noexcept { return watches_; }
+  poll_set& descriptors() noexcept { return *descriptors_; }
   void note_busy(int change) noexcept { busy_.fetch_add(change, std::memory_order_relaxed); }
 
  private:
@@ -75,6 +79,7 @@ class loop final : public poller {
   std::atomic<bool> any_posted_{false};
   std::atomic<int> busy_{0};  // watches that are armed and requests under way
   intrusive_list<watch> watches_;
+  std::unique_ptr<poll_set> descriptors_;
 };
 
 }  // namespace weft::detail

@@ -3,87 +3,147 @@
 
 #include <unistd.h>
 
-#include <mutex>
+#include <utility>
 
 namespace weft::detail {
+
+// Who is to be woken, collected under a lock and woken after it.
+struct watch::claimed {
+  waitable* who[2] = {nullptr, nullptr};
+
+  bool take(waitable*& from, unsigned at) noexcept {
+    waitable* waiter = std::exchange(from, nullptr);
+    if (waiter == nullptr) return false;
+    const claim got = try_claim(*waiter, wake_reason::notified);
+    if (got == claim::must_resume) who[at] = waiter;
+    return got != claim::lost;
+  }
+  void wake() const noexcept {
+    for (waitable* each : who)
+      if (each != nullptr) resume(*each);
+  }
+};
+
+watch::watch(int fd) noexcept : fd_(fd) {
+  arm_.self = close_.self = this;
+  arm_.run = [](loop::task& self, loop& on) noexcept { static_cast<task&>(self).self->arm(on); };
+  close_.run = [](loop::task& self, loop&) noexcept { static_cast<task&>(self).self->take_down(); };
+}
+
+// ---- inside
+
+ready_state watch::enter(direction which) noexcept {
+  std::lock_guard<spin_lock> hold(lock_);
+  if (closed()) return ready_state::closed;
+  bool& entered = entered_[static_cast<unsigned>(which)];
+  if (entered) return ready_state::busy;
+  entered = true;
+  ++inside_;
+  return ready_state::ready;
+}
+
+void watch::leave(direction which) noexcept {
+  std::unique_lock<spin_lock> hold(lock_);
+  entered_[static_cast<unsigned>(which)] = false;
+  --inside_;
+  settle(hold);
+}
+
+bool watch::enter() noexcept {
+  std::lock_guard<spin_lock> hold(lock_);
+  if (closed()) return false;
+  ++inside_;
+  return true;
+}
+
+void watch::leave() noexcept {
+  std::unique_lock<spin_lock> hold(lock_);
+  --inside_;
+  settle(hold);
+}
+
+// ---- waiting
 
 ready_state watch::wait(direction which, const char* what, nanos deadline) {
   const unsigned at = static_cast<unsigned>(which);
   parking wait(what);
   bool post = false;
+  loop* on = nullptr;
   {
     std::lock_guard<spin_lock> hold(lock_);
-    const bool taken = waiting_[at] != nullptr;
-    if (closed_ || error_ != 0 || taken || ready_[at]) {
+    const bool busy = waiting_[at] != nullptr;
+    if (closed() || busy || ready_[at]) {
       wait.abandon();
-      if (closed_) return ready_state::closed;
-      if (error_ != 0) return ready_state::failed;
-      if (taken) return ready_state::busy;
+      if (closed()) return ready_state::closed;
+      if (busy) return ready_state::busy;
       ready_[at] = false;
       return ready_state::ready;
     }
     if (on_ == nullptr) {
       on_ = &loop::current();
-      holders_.fetch_add(1, std::memory_order_relaxed);  // the loop's, until take_down()
+      ++holders_;  // the loop's
     }
+    on = on_;
+    error_[at] = 0;
     waiting_[at] = &wait.self();
     if ((armed_ & bit(which)) == 0 && !arm_posted_) arm_posted_ = post = true;
   }
-  if (post) {
-    arm_.self = this;
-    arm_.run = [](loop::task& self, loop& on) noexcept {
-      static_cast<arm_task&>(self).self->arm(on);
-    };
-    on_->execute(arm_);
-  }
+  if (post) on->execute(arm_);
   const wake_reason why = wait.park_until(deadline);
-  std::lock_guard<spin_lock> hold(lock_);
-  if (why != wake_reason::notified && waiting_[at] == &wait.self()) waiting_[at] = nullptr;
+  ready_state state = ready_state::ready;
+  {
+    std::lock_guard<spin_lock> hold(lock_);
+    if (why != wake_reason::notified && waiting_[at] == &wait.self()) waiting_[at] = nullptr;
+    if (closed())
+      state = ready_state::closed;
+    else if (error_[at] != 0)
+      state = ready_state::failed;
+  }
   if (why == wake_reason::cancelled) throw_cancelled();
-  if (why == wake_reason::timed_out) return ready_state::timed_out;
-  if (closed_) return ready_state::closed;
-  return error_ != 0 ? ready_state::failed : ready_state::ready;
+  return why == wake_reason::timed_out ? ready_state::timed_out : state;
 }
 
 // With access. Registers what is waited for and is not armed yet.
 void watch::arm(loop& on) noexcept {
   unsigned want = 0;
+  int fd = -1;
   {
     std::lock_guard<spin_lock> hold(lock_);
     arm_posted_ = false;
-    if (closed_) return;
+    if (closed()) return;
+    fd = fd_;
     want = armed_;
     if (waiting_[0] != nullptr) want |= UV_READABLE;
     if (waiting_[1] != nullptr) want |= UV_WRITABLE;
     armed_ = want;
   }
-  int code = 0;
   if (!open_) {
-    code = uv_poll_init(on.uv(), &handle_, fd_);
-    if (code == 0) {
-      open_ = true;
-      handle_.data = this;
-      on.watches().push_back(*this);
+    if (int code = uv_poll_init(on.uv(), &handle_, fd)) {
+      arm_failed(code);
+      return;
     }
+    open_ = true;
+    handle_.data = this;
+    on.watches().push_back(*this);
   }
-  if (code == 0) {
-    set_events(want);
-    return;
+  set_events(want);
+}
+
+void watch::arm_failed(int code) noexcept {
+  claimed woken;
+  std::unique_lock<spin_lock> hold(lock_);
+  armed_ = 0;
+  for (unsigned at = 0; at < 2; ++at) {
+    if (waiting_[at] == nullptr) continue;
+    error_[at] = -code;
+    woken.take(waiting_[at], at);
   }
-  claim got[2] = {claim::lost, claim::lost};
-  waitable* who[2];
-  {
-    std::lock_guard<spin_lock> hold(lock_);
-    error_ = -code;
-    on_ = nullptr;  // close() needs no loop then
-    for (unsigned at = 0; at < 2; ++at) {
-      who[at] = std::exchange(waiting_[at], nullptr);
-      if (who[at] != nullptr) got[at] = try_claim(*who[at], wake_reason::notified);
-    }
+  if (!closed()) {  // otherwise take_down() is on its way and does the same
+    on_ = nullptr;
+    --holders_;
   }
-  drop();  // the loop's hold; a fiber that still stands in wait() keeps the owner's
-  for (unsigned at = 0; at < 2; ++at)
-    if (got[at] == claim::must_resume) resume(*who[at]);
+  hold.unlock();
+  woken.wake();
 }
 
 void watch::set_events(unsigned events) noexcept {
@@ -104,8 +164,7 @@ void watch::on_event(uv_poll_t* handle, int status, int events) noexcept {
     events = UV_READABLE | UV_WRITABLE;
     self.set_events(0);
   }
-  claim got[2] = {claim::lost, claim::lost};
-  waitable* who[2] = {nullptr, nullptr};
+  claimed woken;
   unsigned armed = 0;
   {
     std::lock_guard<spin_lock> hold(self.lock_);
@@ -113,87 +172,123 @@ void watch::on_event(uv_poll_t* handle, int status, int events) noexcept {
     for (direction which : {direction::read, direction::write}) {
       const unsigned at = static_cast<unsigned>(which);
       if ((static_cast<unsigned>(events) & bit(which)) == 0) continue;
-      who[at] = std::exchange(self.waiting_[at], nullptr);
-      if (who[at] != nullptr) got[at] = try_claim(*who[at], wake_reason::notified);
-      if (got[at] != claim::lost) continue;
+      if (woken.take(self.waiting_[at], at)) continue;
       self.ready_[at] = true;
       self.armed_ &= ~bit(which);
     }
     armed = self.armed_;
   }
-  // Before the resumed fibers can run elsewhere and ask for more.
+  // Before the woken can run elsewhere and ask for more.
   self.set_events(armed);
-  for (unsigned at = 0; at < 2; ++at)
-    if (got[at] == claim::must_resume) resume(*who[at]);
+  woken.wake();
 }
 
-bool watch::close() noexcept {
-  claim got[2] = {claim::lost, claim::lost};
-  waitable* who[2] = {nullptr, nullptr};
+// ---- closing
+
+void watch::close() noexcept {
+  claimed woken;
   loop* on = nullptr;
-  {
-    std::lock_guard<spin_lock> hold(lock_);
-    if (closed_) return false;
-    closed_ = true;
-    on = on_;
-    for (unsigned at = 0; at < 2; ++at) {
-      who[at] = std::exchange(waiting_[at], nullptr);
-      if (who[at] != nullptr) got[at] = try_claim(*who[at], wake_reason::notified);
-    }
-  }
+  std::unique_lock<spin_lock> hold(lock_);
+  if (closed()) return;
+  closed_.store(true, std::memory_order_relaxed);
+  for (unsigned at = 0; at < 2; ++at) woken.take(waiting_[at], at);
+  on = on_;
   if (on == nullptr) {
-    if (!keep_fd_) ::close(fd_);
+    settle(hold);
   } else {
-    close_.self = this;
-    close_.run = [](loop::task& self, loop& at) noexcept {
-      static_cast<close_task&>(self).self->take_down(at);
-    };
+    hold.unlock();
     on->execute(close_);
   }
-  for (unsigned at = 0; at < 2; ++at)
-    if (got[at] == claim::must_resume) resume(*who[at]);
-  return true;
+  woken.wake();
+  wait_until_closed();
 }
 
-// With access, once.
-void watch::take_down(loop&) noexcept {
-  if (!open_) {
-    if (!keep_fd_) ::close(fd_);
-    drop();
-    return;
+// So that a port can be bound again, and a test can count descriptors, right after close().
+void watch::wait_until_closed() noexcept {
+  for (;;) {
+    // The result of an ended fiber is dropped after it has left the registry: too late to park.
+    const control* self = current_fiber();
+    if (self == nullptr || self->done.load(std::memory_order_relaxed)) return;
+    {
+      std::lock_guard<spin_lock> hold(lock_);
+      if (fd_closed_) return;
+    }
+    parking wait("close", cancellation::ignored);
+    {
+      std::lock_guard<spin_lock> hold(lock_);
+      if (fd_closed_) {
+        wait.abandon();
+        return;
+      }
+      closer_ = &wait.self();
+    }
+    wait.park();
   }
+}
+
+// Unlocks. Closes the descriptor, and frees the object, when it was the last obstacle that went.
+void watch::settle(std::unique_lock<spin_lock>& hold) noexcept {
+  waitable* closer = nullptr;
+  if (closed() && inside_ == 0 && on_ == nullptr && fd_ >= 0) {
+    const int fd = std::exchange(fd_, -1);
+    ++inside_;
+    hold.unlock();
+    ::close(fd);
+    hold.lock();
+    --inside_;
+    fd_closed_ = true;
+    closer = std::exchange(closer_, nullptr);
+    if (closer != nullptr && try_claim(*closer, wake_reason::notified) != claim::must_resume)
+      closer = nullptr;
+  }
+  const bool last = holders_ == 0 && inside_ == 0;
+  hold.unlock();
+  if (closer != nullptr) resume(*closer);
+  if (last) delete this;
+}
+
+// With access, once, after closed_ was set.
+void watch::take_down() noexcept {
+  if (open_) close_handle();
+  std::unique_lock<spin_lock> hold(lock_);
+  on_ = nullptr;  // libuv forgot the number in uv_close()
+  if (!open_) --holders_;
+  settle(hold);
+}
+
+void watch::close_handle() noexcept {
   set_events(0);
   intrusive_list<watch>::erase(*this);
-  uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
-           [](uv_handle_t* handle) { static_cast<watch*>(handle->data)->drop(); });
-  if (!keep_fd_) ::close(fd_);  // libuv forgot the number in uv_close()
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) {
+    static_cast<watch*>(handle->data)->handle_closed();
+  });
 }
 
-void watch::detach() noexcept {
-  {
-    std::lock_guard<spin_lock> hold(lock_);
-    closed_ = true;
+void watch::handle_closed() noexcept {
+  open_ = false;
+  claimed woken;
+  std::unique_lock<spin_lock> hold(lock_);
+  if (!closed()) {  // only the loop went; whoever still waits, in another runtime, tries again
+    on_ = nullptr;
+    armed_ = 0;
+    arm_posted_ = false;
+    for (unsigned at = 0; at < 2; ++at) {
+      ready_[at] = true;
+      woken.take(waiting_[at], at);
+    }
   }
-  take_down(*static_cast<loop*>(handle_.loop->data));
+  --holders_;
+  settle(hold);
+  woken.wake();
 }
+
+void watch::forget_loop() noexcept { close_handle(); }
 
 void watch::release() noexcept {
   close();
-  drop();
-}
-
-void watch::release_keeping_fd() noexcept {
-  keep_fd_ = true;
-  release();
-}
-
-bool watch::closed() noexcept {
-  std::lock_guard<spin_lock> hold(lock_);
-  return closed_;
-}
-
-void watch::drop() noexcept {
-  if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  std::unique_lock<spin_lock> hold(lock_);
+  --holders_;
+  settle(hold);
 }
 
 }  // namespace weft::detail

@@ -1,19 +1,22 @@
-// Readiness of one descriptor: at most one reader and one writer wait on it.
-// Fibers wait and close, from any worker; the callback runs with access to the loop.
+// Readiness of a descriptor that the library owns, and the order in which it may be closed.
+// Fibers enter, wait, leave and close, from any worker; the callback runs with access to the loop.
 //
 // (1) Sticky and level-triggered: once armed for a direction it stays armed. The callback wakes who
 //     waits. If nobody does, it remembers "ready" and disarms, so that a level does not spin.
-// (2) lock_ guards waiters, ready, armed and closed; a waiter is claimed under it (waitable.hpp (4)).
-//     The uv handle is touched only with access to the loop, never under lock_.
+// (2) lock_ guards everything but the uv handle; a waiter is claimed under it (waitable.hpp (4)).
+//     The handle is touched only with access to the loop, never under lock_.
 // (3) The loop is that of the worker where the first wait happens. A fiber elsewhere needs it only to
-//     arm a direction that is not armed.
-// (4) The descriptor is closed after uv_close(), so that no event of its number can reach a later
-//     descriptor. Memory goes when both the owner and the loop have let go of it.
+//     arm a direction that is not armed. When the loop ends, the next wait takes another.
+// (4) Who makes system calls on the descriptor is inside: one for each direction, any number else.
+//     The number is given back to the system only when nobody is inside and the loop has forgotten
+//     it, so neither a call nor an event can hit a later descriptor of the same number.
+// (5) Memory goes when the owner, the loop and everyone inside have let go of it.
 // Rejected: one-shot arming (two epoll_ctl more for each read).
 #pragma once
 #include <uv.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "base/intrusive_list.hpp"
 #include "base/spin_lock.hpp"
@@ -22,74 +25,88 @@
 
 namespace weft::detail {
 
-enum class direction : unsigned { read = 0, write = 1 };
-
 enum class ready_state { ready, closed, busy, failed, timed_out };
 
 class watch : public list_hook {
  public:
   // Takes the descriptor over; it must be non-blocking. Nothing is registered before a wait.
   static watch* make(int fd) { return new watch(fd); }
+  watch(const watch&) = delete;
+  watch& operator=(const watch&) = delete;
 
-  // Parks until the direction is ready, or at once `closed`, or `busy` if another waits for it.
+  // `ready` if the caller may use the descriptor in this direction until leave(); otherwise `closed`,
+  // or `busy` if another fiber does.
+  ready_state enter(direction which) noexcept;
+  void leave(direction which) noexcept;
+
+  // The same for calls that never wait. False if it is closed.
+  bool enter() noexcept;
+  void leave() noexcept;
+
+  // Parks until the direction is ready; or at once `closed`, or `busy` if another waits for it.
   // `failed`: the loop cannot watch this descriptor; error() says why.
   // Cancellation: throws cancelled.
   ready_state wait(direction which, const char* what, nanos deadline = never);
 
-  // Wakes both waiters with `closed`, then closes the descriptor. False if it was closed before.
-  bool close() noexcept;
+  // Wakes all who wait with `closed` and closes the descriptor. In a fiber it returns after that has
+  // happened, elsewhere it may be before. Idempotent.
+  void close() noexcept;
 
   // The owner goes away; closes if need be.
   void release() noexcept;
 
-  // Gives the descriptor back unclosed: the caller's from now on. Only when nobody waits.
-  void release_keeping_fd() noexcept;
+  // Whoever is inside should come out once this is so.
+  bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+  int fd() const noexcept { return fd_; }  // only inside
+  int error(direction which) const noexcept { return error_[static_cast<unsigned>(which)]; }
 
-  bool closed() noexcept;
-  int fd() const noexcept { return fd_; }
-  int error() const noexcept { return error_; }
+  void forget_loop() noexcept;  // by the loop's destructor
 
-  void detach() noexcept;  // by the loop's destructor
+ protected:
+  explicit watch(int fd) noexcept;
+  virtual ~watch() = default;
 
  private:
-  explicit watch(int fd) noexcept : fd_(fd) {}
-  ~watch() = default;
-
   static constexpr unsigned bit(direction which) noexcept {
     return which == direction::read ? UV_READABLE : UV_WRITABLE;
   }
   static void on_event(uv_poll_t* handle, int status, int events) noexcept;
 
+  struct claimed;
+
   void arm(loop& on) noexcept;
-  void take_down(loop& on) noexcept;
+  void arm_failed(int code) noexcept;
+  void take_down() noexcept;
+  void close_handle() noexcept;
+  void handle_closed() noexcept;
   void set_events(unsigned events) noexcept;
-  void drop() noexcept;
+  void settle(std::unique_lock<spin_lock>& hold) noexcept;
+  void wait_until_closed() noexcept;
 
-  struct arm_task : loop::task {
-    watch* self;
-  };
-  struct close_task : loop::task {
-    watch* self;
+  struct task : loop::task {
+    watch* self = nullptr;
   };
 
-  const int fd_;
-  bool keep_fd_ = false;
-  int error_ = 0;
-  loop* on_ = nullptr;  // set once, under lock_
-  std::atomic<int> holders_{1};
-
-  spin_lock lock_;
+  mutable spin_lock lock_;
+  int fd_;
+  loop* on_ = nullptr;              // not null: the loop may know the descriptor
+  unsigned holders_ = 1;            // the owner, and the loop from the first wait on
+  unsigned inside_ = 0;
+  bool entered_[2] = {false, false};
   waitable* waiting_[2] = {nullptr, nullptr};
+  waitable* closer_ = nullptr;
   bool ready_[2] = {false, false};
-  bool closed_ = false;
+  int error_[2] = {0, 0};
+  std::atomic<bool> closed_{false};  // written under lock_
+  bool fd_closed_ = false;
   bool arm_posted_ = false;
   unsigned armed_ = 0;
 
-  bool open_ = false;        // the uv handle, like what follows: with access only
+  bool open_ = false;               // the uv handle, like what follows: with access only
   unsigned started_ = 0;
   uv_poll_t handle_;
-  arm_task arm_;
-  close_task close_;
+  task arm_;
+  task close_;
 };
 
 }  // namespace weft::detail

@@ -3,7 +3,8 @@
 //
 // (1) A worker publishes "asleep" before its last look at the queues; a submitter pushes before it
 //     looks for a sleeper. All four are sequentially consistent, so one of the two sees the other.
-// (2) Nobody is woken while a worker searches: it will see the work, or publish and look again.
+// (2) Nobody is woken while a worker searches: it will see the work, or publish and look again; what
+//     it finds then, it finds as a searcher.
 // (3) A searcher gives up its role before the last look of (1). The last one that finds work wakes
 //     the next, if there is more.
 // (4) Whoever clears a sleeper's bit owes it one poller wake; the sleeper then starts as a searcher.
@@ -35,13 +36,16 @@ class basic_idle_set {
 
   // Picks a sleeper to wake, as a searcher; none if someone searches already or nobody sleeps.
   int pick_sleeper() noexcept {
-    if (searching_.load(std::memory_order_seq_cst) != 0) return -1;
-    if (!anyone_asleep()) return -1;
-    unsigned nobody = 0;
-    if (!searching_.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) return -1;
-    const int found = claim_any();
-    if (found < 0) searching_.fetch_sub(1, std::memory_order_seq_cst);
-    return found;
+    while (searching_.load(std::memory_order_seq_cst) == 0 && anyone_asleep()) {
+      unsigned nobody = 0;
+      if (!searching_.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) return -1;
+      const int found = claim_any();
+      if (found >= 0) return found;
+      // All woke by themselves. Meanwhile another submitter may have taken us for a searcher, and a
+      // worker may have looked for the last time before that one pushed: so look again.
+      searching_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    return -1;
   }
 
   // At most half of the workers search at a time.

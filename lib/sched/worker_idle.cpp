@@ -50,8 +50,14 @@ control* worker::find_work() noexcept {
       coarse_now = now;
       if (since >= poll_period) {
         poll_now();
-        if (control* next = take_injected()) return next;
-        if (control* oldest = fresh_.steal()) return oldest;
+        if (control* next = take_injected()) {
+          found_work();
+          return next;
+        }
+        if (control* oldest = fresh_.steal()) {
+          found_work();
+          return oldest;
+        }
       }
     }
     ++tick_;
@@ -127,14 +133,18 @@ void worker::sleep() noexcept {
     home_.idle().stop_searching();
   }
   home_.idle().publish_asleep(index_);
-  if (!anything_to_do()) {  // the last look, after publishing
+  const bool found = anything_to_do();  // the last look, after publishing
+  if (!found) {
     worker_counters::bump(counters_.sleeps);
     worker_counters::bump(counters_.polls);
     poller_->poll(timers_.earliest());
     expire_timers();
     last_poll_ = coarse_now;
   }
-  if (!home_.idle().retract(index_)) searching_ = true;  // idle.hpp (4)
+  if (!home_.idle().retract(index_))
+    searching_ = true;  // idle.hpp (4)
+  else if (found)
+    searching_ = home_.idle().try_search();  // idle.hpp (2): who pushed relied on us
 }
 
 void worker::poll_now() noexcept {

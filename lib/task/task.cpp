@@ -154,9 +154,12 @@ control* fiber_handle::collect() {
 }  // namespace detail
 
 void yield() {
-  detail::control& self = detail::require_fiber("yield()");
-  detail::deliver_cancellation(self);
-  static_cast<detail::worker*>(detail::current_carrier())->yield();
+  detail::carrier* here = detail::current_carrier();
+  detail::control* self = here == nullptr ? nullptr : here->running;
+  if (self == nullptr) detail::throw_no_fiber("yield()");
+  if (self->unarmed_deadlines > 0 || self->cancel_pending.load(std::memory_order_relaxed))
+    detail::deliver_cancellation(*self);
+  static_cast<detail::worker*>(here)->yield();
 }
 
 bool in_fiber() noexcept { return detail::current_fiber() != nullptr; }

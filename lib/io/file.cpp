@@ -1,0 +1,302 @@
+// Operations on an open file: weft/file.hpp says what they promise, file_state.hpp by which rules.
+#include <weft/file.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "io/file_pool.hpp"
+#include "io/file_state.hpp"
+
+namespace weft {
+namespace detail {
+namespace {
+
+void check_offset(file_use& use, std::uint64_t offset) {
+  if (offset > INT64_MAX) use.fail(-EINVAL);
+}
+
+// How far a call has come; the error is only meant for bytes that come after `done`.
+struct progress {
+  std::size_t done = 0;
+  int error = 0;
+  bool at_end = false;
+};
+
+// After a short read, which may as well have come to pages that are not cached.
+bool is_at_end(int fd, std::uint64_t at) noexcept {
+  struct ::stat about;
+  return calls::status(fd, about) == 0 && at >= static_cast<std::uint64_t>(about.st_size);
+}
+
+// What the page cache has of it: until n, the end, an error, or -EAGAIN for "the pool goes on".
+progress read_cached(file_use& use, char* to, std::size_t n, std::uint64_t at) {
+  file_state& file = use.file();
+  const stop_request stop(use.self());
+  progress so_far;
+  while (so_far.done < n) {
+    const std::size_t want = std::min(n - so_far.done, place_step);
+    const ssize_t got =
+        calls::read_in_place(file.fd(), file.way, to + so_far.done, want, at + so_far.done);
+    if (got <= 0) {
+      so_far.error = static_cast<int>(got);
+      so_far.at_end = got == 0;
+      return so_far;
+    }
+    const auto bytes = static_cast<std::size_t>(got);
+    spend_io(use.self(), bytes);
+    so_far.done += bytes;
+    if (bytes < want && is_at_end(file.fd(), at + so_far.done)) {
+      so_far.at_end = true;
+      return so_far;
+    }
+    if (so_far.done < n) give_way(use.self());
+    if (stop) return so_far;
+  }
+  return so_far;
+}
+
+// The rest, on a thread of the pool. `streamed`: some files of /proc have no offsets.
+progress read_in_pool(file_use& use, char* to, std::size_t n, std::uint64_t at, bool streamed) {
+  const int fd = use.file().fd();
+  const stop_request stop(use.self());
+  return in_file_pool("read", [&] {
+    progress so_far;
+    while (so_far.done < n && !stop) {
+      const std::size_t want = std::min(n - so_far.done, pool_step);
+      ssize_t got = calls::read_at(fd, to + so_far.done, want, at + so_far.done);
+      if (got == -ESPIPE && streamed) got = calls::read(fd, to + so_far.done, want);
+      if (got <= 0) {
+        so_far.error = static_cast<int>(got);
+        so_far.at_end = got == 0;
+        break;
+      }
+      so_far.done += static_cast<std::size_t>(got);
+    }
+    return so_far;
+  });
+}
+
+std::size_t read_offsets(file_use& use, void* into, std::size_t n, std::uint64_t at,
+                         bool streamed) {
+  if (n == 0) return 0;
+  auto* to = static_cast<char*>(into);
+  const stop_request stop(use.self());
+  std::size_t done = 0;
+  if (use.file().kind == file_kind::regular) {
+    const progress cached = read_cached(use, to, n, at);
+    done = cached.done;
+    if (done == n || cached.at_end || (stop && done > 0)) return done;
+    if (cached.error != -EAGAIN) {
+      if (done > 0) return done;
+      use.fail(cached.error);
+    }
+  }
+  for (;;) {
+    progress rest;
+    try {
+      rest = read_in_pool(use, to + done, n - done, at + done, streamed);
+    } catch (const cancelled&) {
+      if (done == 0) throw;
+      return done;  // the next call throws it again
+    }
+    done += rest.done;
+    if (done > 0 || rest.at_end) return done;
+    if (rest.error == 0) throw_cancelled();
+    if (rest.error != -EAGAIN) use.fail(rest.error);
+    use.wait_ready(direction::read);
+  }
+}
+
+// A pipe: reads in place, and parks until there is something.
+std::size_t read_pipe(file_use& use, void* to, std::size_t n) {
+  file_state& file = use.file();
+  if (n > 0 && file.awaits_writer.load(std::memory_order_relaxed)) {
+    // Without a writer a read says "end". The watch says nothing until one has come.
+    use.wait_ready(direction::read);
+    file.awaits_writer.store(false, std::memory_order_relaxed);
+  }
+  for (;;) {
+    const ssize_t got = calls::read(file.fd(), to, std::min(n, place_step));
+    if (got >= 0) {
+      spend_io(use.self(), static_cast<std::size_t>(got));
+      return static_cast<std::size_t>(got);
+    }
+    if (got != -EAGAIN) use.fail(static_cast<int>(got));
+    use.wait_ready(direction::read);
+  }
+}
+
+std::size_t read_device(file_use& use, void* to, std::size_t n) {
+  const int fd = use.file().fd();
+  for (;;) {
+    const ssize_t got =
+        in_file_pool("read", [&] { return calls::read(fd, to, std::min(n, pool_step)); });
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (got != -EAGAIN) use.fail(static_cast<int>(got));
+    use.wait_ready(direction::read);
+  }
+}
+
+progress write_offsets(file_use& use, const char* from, std::size_t n, std::uint64_t at) {
+  const int fd = use.file().fd();
+  const stop_request stop(use.self());
+  return in_file_pool("write", [&] {
+    progress so_far;
+    while (so_far.done < n && !stop) {
+      const std::size_t want = std::min(n - so_far.done, pool_step);
+      const ssize_t put = calls::write_at(fd, from + so_far.done, want, at + so_far.done);
+      if (put <= 0) {
+        so_far.error = put < 0 ? static_cast<int>(put) : -EIO;
+        break;
+      }
+      so_far.done += static_cast<std::size_t>(put);
+    }
+    return so_far;
+  });
+}
+
+void finish_write(file_use& use, const progress& so_far, std::size_t n) {
+  if (so_far.error != 0) use.fail(so_far.error);
+  if (so_far.done < n) throw_cancelled();
+}
+
+void write_pipe(file_use& use, const char* from, std::size_t n) {
+  while (n > 0) {
+    const ssize_t put = calls::write(use.file().fd(), from, std::min(n, place_step));
+    if (put == -EAGAIN) {
+      use.wait_ready(direction::write);
+      continue;
+    }
+    if (put < 0) use.fail(static_cast<int>(put));
+    const auto bytes = static_cast<std::size_t>(put);
+    spend_io(use.self(), bytes);
+    from += bytes;
+    n -= bytes;
+    if (n == 0) return;
+    give_way(use.self());
+    deliver_cancellation(use.self());
+  }
+}
+
+// Appending, without looking at cancellation between its parts, and devices.
+void write_stream(file_use& use, const char* from, std::size_t n) {
+  const int fd = use.file().fd();
+  while (n > 0) {
+    const progress so_far = in_file_pool("write", [&] {
+      progress part;
+      while (part.done < n && part.error == 0) {
+        const ssize_t put = calls::write(fd, from + part.done, n - part.done);
+        if (put <= 0)
+          part.error = put < 0 ? static_cast<int>(put) : -EIO;
+        else
+          part.done += static_cast<std::size_t>(put);
+      }
+      return part;
+    });
+    from += so_far.done;
+    n -= so_far.done;
+    if (so_far.error == -EAGAIN)
+      use.wait_ready(direction::write);
+    else if (so_far.error != 0)
+      use.fail(so_far.error);
+  }
+}
+
+void note_written(file_use& use) { use.file().written.store(true, std::memory_order_relaxed); }
+
+}  // namespace
+
+void file_closer::operator()(file_state* state) const noexcept {
+  state->close();
+  state->orphan();
+}
+
+}  // namespace detail
+
+using detail::file_kind;
+using detail::file_use;
+using detail::position_hold;
+
+std::size_t file::read(void* to, std::size_t n) {
+  file_use use(state_.get(), "file::read()", "read");
+  switch (use.file().kind) {
+    case file_kind::pipe:
+      return detail::read_pipe(use, to, n);
+    case file_kind::device:
+      return detail::read_device(use, to, n);
+    case file_kind::regular:
+      break;
+  }
+  const position_hold hold(use);
+  const std::size_t got = detail::read_offsets(use, to, n, use.file().position, true);
+  use.file().position += got;
+  return got;
+}
+
+std::size_t file::read_at(void* to, std::size_t n, std::uint64_t offset) {
+  file_use use(state_.get(), "file::read_at()", "read");
+  detail::check_offset(use, offset);
+  return detail::read_offsets(use, to, n, offset, false);
+}
+
+void file::write(const void* from, std::size_t n) {
+  file_use use(state_.get(), "file::write()", "write");
+  if (n == 0) return;
+  const auto* bytes = static_cast<const char*>(from);
+  detail::note_written(use);
+  if (use.file().kind == file_kind::pipe) return detail::write_pipe(use, bytes, n);
+  if (use.file().kind == file_kind::device || use.file().appends)
+    return detail::write_stream(use, bytes, n);
+  const position_hold hold(use);
+  const detail::progress so_far = detail::write_offsets(use, bytes, n, use.file().position);
+  use.file().position += so_far.done;
+  detail::finish_write(use, so_far, n);
+}
+
+void file::write_at(const void* from, std::size_t n, std::uint64_t offset) {
+  file_use use(state_.get(), "file::write_at()", "write");
+  detail::check_offset(use, offset);
+  if (use.file().appends) use.fail(-EINVAL);  // Linux would write to the end
+  detail::note_written(use);
+  detail::finish_write(use, detail::write_offsets(use, static_cast<const char*>(from), n, offset),
+                       n);
+}
+
+std::uint64_t file::size() const {
+  file_use use(state_.get(), "file::size()", "stat");
+  struct ::stat about;
+  if (const int error = detail::calls::status(use.file().fd(), about)) use.fail(error);
+  return static_cast<std::uint64_t>(about.st_size);
+}
+
+void file::truncate(std::uint64_t size) {
+  file_use use(state_.get(), "file::truncate()", "truncate");
+  detail::check_offset(use, size);
+  detail::note_written(use);
+  const int fd = use.file().fd();
+  const int error =
+      detail::in_file_pool("truncate", [=] { return detail::calls::truncate(fd, size); });
+  if (error != 0) use.fail(error);
+}
+
+void file::sync() {
+  file_use use(state_.get(), "file::sync()", "sync");
+  const int fd = use.file().fd();
+  const int error = detail::in_file_pool("sync", [fd] { return detail::calls::sync(fd); });
+  if (error != 0) use.fail(error);
+}
+
+void file::close() {
+  if (state_ == nullptr) return;
+  if (const int error = state_->close()) detail::throw_file_error(error, "close", state_->path);
+}
+
+file::operator bool() const noexcept { return state_ != nullptr && !state_->closed(); }
+
+const std::string& file::path() const {
+  if (state_ == nullptr)
+    detail::throw_file_error(-EBADF, "name", "(no file: default-made or moved from)");
+  return state_->path;
+}
+
+}  // namespace weft

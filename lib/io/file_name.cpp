@@ -1,0 +1,63 @@
+// See file_name.hpp.
+#include "io/file_name.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <cstdio>
+
+#include "base/clock.hpp"
+#include "io/file_calls.hpp"
+
+namespace weft::detail {
+namespace {
+
+constexpr int most_links = 40;  // as the kernel allows
+
+// Different for each call and process; O_EXCL decides, so it need not be secret.
+std::uint64_t fresh_number() noexcept {
+  static std::atomic<std::uint64_t> calls{0};
+  std::uint64_t z = calls.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b97f4a7c15 +
+                    static_cast<std::uint64_t>(steady_now()) +
+                    (static_cast<std::uint64_t>(getpid()) << 40);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;  // splitmix64
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+}  // namespace
+
+std::string directory_of(const std::string& path) {
+  return path.substr(0, path.find_last_of('/') + 1);  // npos + 1 is 0
+}
+
+int follow_links(const std::string& path, std::string& target) {
+  target = path;
+  char next[PATH_MAX];
+  for (int i = 0; i < most_links; ++i) {
+    const ssize_t length = ::readlink(target.c_str(), next, sizeof next);
+    if (length < 0) return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+    if (length == sizeof next) return -ENAMETOOLONG;
+    const std::string link(next, static_cast<std::size_t>(length));
+    target = link[0] == '/' ? link : directory_of(target) + link;
+  }
+  return -ELOOP;
+}
+
+int make_unique_file(const std::string& prefix, int flags, unsigned permissions,
+                     std::string& path) {
+  for (;;) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx",
+                  static_cast<unsigned long long>(fresh_number()));
+    path = prefix + digits;
+    const int made = calls::open(path.c_str(), flags | O_CREAT | O_EXCL, permissions);
+    if (made != -EEXIST) return made;
+  }
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,139 @@
+// See socket_calls.hpp.
+#include "io/socket_calls.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#define WEFT_CALL __attribute__((noinline))
+
+namespace weft::detail::calls {
+namespace {
+
+template <class Call>
+auto repeat(Call call) noexcept -> decltype(call()) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0) return result;
+    const int error = errno;
+    if (error != EINTR) return -error;
+  }
+}
+
+}  // namespace
+
+WEFT_CALL int open_socket(int family, int type) noexcept {
+  return repeat([&] { return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); });
+}
+
+WEFT_CALL int accept(int fd, raw_address& from) noexcept {
+  return repeat([&] {
+    from.size = sizeof from.bytes;
+    return ::accept4(fd, from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  });
+}
+
+WEFT_CALL int connect(int fd, const raw_address& to) noexcept {
+  if (::connect(fd, to.get(), to.size) == 0) return 0;
+  const int error = errno;
+  return error == EINTR ? -EINPROGRESS : -error;  // interrupted, it goes on by itself
+}
+
+WEFT_CALL int bind(int fd, const raw_address& to) noexcept {
+  return repeat([&] { return ::bind(fd, to.get(), to.size); });
+}
+
+WEFT_CALL int listen(int fd, int backlog) noexcept {
+  return repeat([&] { return ::listen(fd, backlog); });
+}
+
+WEFT_CALL int shutdown_write(int fd) noexcept {
+  return repeat([&] { return ::shutdown(fd, SHUT_WR); });
+}
+
+WEFT_CALL int local_name(int fd, raw_address& out) noexcept {
+  out.size = sizeof out.bytes;
+  return repeat([&] { return ::getsockname(fd, out.get(), &out.size); });
+}
+
+WEFT_CALL int peer_name(int fd, raw_address& out) noexcept {
+  out.size = sizeof out.bytes;
+  return repeat([&] { return ::getpeername(fd, out.get(), &out.size); });
+}
+
+WEFT_CALL int set_option(int fd, int level, int name, int value) noexcept {
+  return repeat([&] { return ::setsockopt(fd, level, name, &value, sizeof value); });
+}
+
+WEFT_CALL int pending_error(int fd) noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  const int failed = repeat([&] { return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size); });
+  return failed != 0 ? failed : -error;
+}
+
+WEFT_CALL ssize_t receive(int fd, void* to, std::size_t n) noexcept {
+  return repeat([&] { return ::recv(fd, to, n, MSG_DONTWAIT); });
+}
+
+WEFT_CALL ssize_t send(int fd, const void* from, std::size_t n) noexcept {
+  return repeat([&] { return ::send(fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL); });
+}
+
+WEFT_CALL ssize_t send_pieces(int fd, iovec* pieces, std::size_t count) noexcept {
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = count;
+  return repeat([&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
+}
+
+#ifdef RWF_NOWAIT
+
+namespace {
+
+// What a kernel says that knows no such flag, or not for this kind of file.
+ssize_t unsupported(ssize_t code) noexcept {
+  return code == -EINVAL || code == -ENOSYS ? -EOPNOTSUPP : code;
+}
+
+}  // namespace
+
+WEFT_CALL ssize_t read_now(int fd, void* to, std::size_t n) noexcept {
+  const iovec room{to, n};
+  return unsupported(repeat([&] { return ::preadv2(fd, &room, 1, -1, RWF_NOWAIT); }));
+}
+
+WEFT_CALL ssize_t write_now(int fd, const void* from, std::size_t n) noexcept {
+  const iovec bytes{const_cast<void*>(from), n};
+  return unsupported(repeat([&] { return ::pwritev2(fd, &bytes, 1, -1, RWF_NOWAIT); }));
+}
+
+#else
+
+ssize_t read_now(int, void*, std::size_t) noexcept { return -EOPNOTSUPP; }
+ssize_t write_now(int, const void*, std::size_t) noexcept { return -EOPNOTSUPP; }
+
+#endif
+
+WEFT_CALL int ready_now(int fd, direction which) noexcept {
+  pollfd asked{fd, static_cast<short>(which == direction::read ? POLLIN : POLLOUT), 0};
+  const int got = repeat([&] { return ::poll(&asked, 1, 0); });
+  if (got < 0) return got;
+  return (asked.revents & POLLNVAL) != 0 ? -EBADF : got;
+}
+
+WEFT_CALL bool is_file(int fd) noexcept {
+  struct stat about;
+  if (::fstat(fd, &about) != 0) return false;
+  return S_ISREG(about.st_mode) || S_ISBLK(about.st_mode) || S_ISDIR(about.st_mode);
+}
+
+WEFT_CALL bool is_nonblocking(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) != 0;
+}
+
+}  // namespace weft::detail::calls

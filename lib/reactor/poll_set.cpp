@@ -1,0 +1,212 @@
+// See poll_set.hpp.
+#include "reactor/poll_set.hpp"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace weft::detail {
+namespace {
+
+constexpr int batch = 64;  // events taken in one call; more come with the next
+constexpr std::uint32_t spent = 0x80000000;  // in the epoll, but no longer armed as it should be
+
+std::uint32_t event_of(direction which) noexcept {
+  return which == direction::read ? EPOLLIN : EPOLLOUT;
+}
+
+// Sets the flag, under the waiter's lock, and wakes it.
+void raise(poll_set::waiter& what, bool& flag) noexcept {
+  claim got = claim::lost;
+  waitable* who = nullptr;
+  {
+    std::lock_guard<spin_lock> hold(what.lock);
+    flag = true;
+    who = std::exchange(what.who, nullptr);
+    if (who != nullptr) got = try_claim(*who, wake_reason::notified);
+  }
+  if (got == claim::must_resume) resume(*who);
+}
+
+}  // namespace
+
+poll_set::~poll_set() {
+  if (epoll_ >= 0) ::close(epoll_);
+}
+
+void poll_set::close_handle() noexcept {
+  if (open_) uv_close(reinterpret_cast<uv_handle_t*>(&handle_), nullptr);
+  open_ = false;
+}
+
+int poll_set::open(loop& on) noexcept {
+  if (open_) return 0;
+  if (epoll_ < 0) epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) return errno;
+  if (int code = uv_poll_init(on.uv(), &handle_, epoll_)) return -code;
+  uv_poll_start(&handle_, UV_READABLE, [](uv_poll_t* self, int, int) {
+    auto& mine = *static_cast<loop*>(self->loop->data);
+    mine.descriptors().dispatch(mine);
+  });
+  open_ = true;
+  return 0;
+}
+
+void poll_set::add(loop& on, waiter& fresh) noexcept {
+  int code = open(on);
+  if (code == 0) code = enlist(fresh);
+  if (code == 0) {
+    on.note_busy(1);
+    return;
+  }
+  finish(fresh, code == EPERM ? 0 : code);
+}
+
+int poll_set::enlist(waiter& fresh) noexcept {
+  if (fresh.fd < 0) return EBADF;
+  const auto index = static_cast<std::size_t>(fresh.fd);
+  try {
+    if (index >= slots_.size()) slots_.resize(index + index / 2 + 16);
+  } catch (const std::bad_alloc&) {
+    return ENOMEM;
+  }
+  slot& at = slots_[index];
+  if (at.registered != 0) at.registered = spent;  // the number may be another file's by now
+  fresh.next = at.first;
+  if (at.first != nullptr) at.first->prev = &fresh;
+  at.first = &fresh;
+  fresh.listed = true;
+  const int code = register_events(fresh.fd, at);
+  if (code == 0) return 0;
+  at.first = fresh.next;
+  if (at.first != nullptr) at.first->prev = nullptr;
+  fresh.listed = false;
+  return code;
+}
+
+// Brings the epoll in line with the waiters.
+int poll_set::register_events(int fd, slot& at) noexcept {
+  std::uint32_t want = 0;
+  for (const waiter* each = at.first; each != nullptr; each = each->next)
+    want |= event_of(each->which);
+  if (want == at.registered) return 0;
+  epoll_event event{};
+  if (want == 0) {
+    at.registered = 0;
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &event);
+    return 0;
+  }
+  const bool fresh = at.registered == 0;
+  if (fresh) at.number = ++numbers_;
+  event.events = want | EPOLLONESHOT;
+  event.data.u64 = std::uint64_t{at.number} << 32 | static_cast<std::uint32_t>(fd);
+  // The other operation is for a descriptor that was closed under a waiter, see (3).
+  if (epoll_ctl(epoll_, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) < 0) {
+    if (errno != (fresh ? EEXIST : ENOENT)) return errno;
+    if (epoll_ctl(epoll_, fresh ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0) return errno;
+  }
+  at.registered = want;
+  return 0;
+}
+
+void poll_set::unlist(loop& on, waiter& gone) noexcept {
+  slot& at = slots_[static_cast<std::size_t>(gone.fd)];
+  if (gone.prev != nullptr)
+    gone.prev->next = gone.next;
+  else
+    at.first = gone.next;
+  if (gone.next != nullptr) gone.next->prev = gone.prev;
+  gone.listed = false;
+  on.note_busy(-1);
+}
+
+void poll_set::leave(loop& on, waiter& from) noexcept {
+  if (from.listed) {
+    unlist(on, from);
+    register_events(from.fd, slots_[static_cast<std::size_t>(from.fd)]);
+  }
+  raise(from, from.left);
+}
+
+void poll_set::dispatch(loop& on) noexcept {
+  epoll_event events[batch];
+  const int got = epoll_wait(epoll_, events, batch, 0);
+  for (int i = 0; i < got; ++i) dispatch_one(on, events[i].data.u64, events[i].events);
+}
+
+void poll_set::dispatch_one(loop& on, std::uint64_t tag, std::uint32_t events) noexcept {
+  slot& at = slots_[static_cast<std::uint32_t>(tag)];
+  if (at.first == nullptr || at.number != tag >> 32) return;
+  // The end and a failure concern both directions.
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) events |= EPOLLIN | EPOLLOUT;
+  const int fd = at.first->fd;
+  waiter* ready = nullptr;
+  for (waiter* each = at.first; each != nullptr;) {
+    waiter& one = *std::exchange(each, each->next);
+    if ((events & event_of(one.which)) == 0) continue;
+    unlist(on, one);
+    one.next = ready;
+    ready = &one;
+  }
+  if (at.first != nullptr) at.registered = spent;
+  int code = register_events(fd, at);
+  while (ready != nullptr) finish(*std::exchange(ready, ready->next), 0);
+  while (code != 0 && at.first != nullptr) {
+    waiter& lost = *at.first;
+    unlist(on, lost);
+    at.registered = 0;
+    finish(lost, code);
+  }
+}
+
+void poll_set::finish(waiter& what, int code) noexcept {
+  what.code = code;
+  raise(what, what.done);
+}
+
+int wait_for_fd(int fd, direction which, const char* what) {
+  struct task : loop::task {
+    poll_set::waiter* mine = nullptr;
+  } begin, end;
+  poll_set::waiter mine;
+  mine.fd = fd;
+  mine.which = which;
+  begin.mine = end.mine = &mine;
+  begin.run = [](loop::task& self, loop& on) noexcept {
+    on.descriptors().add(on, *static_cast<task&>(self).mine);
+  };
+  end.run = [](loop::task& self, loop& on) noexcept {
+    on.descriptors().leave(on, *static_cast<task&>(self).mine);
+  };
+  loop* on = nullptr;
+  {
+    parking wait(what);
+    mine.who = &wait.self();
+    on = &loop::current();
+    on->execute(begin);
+    if (wait.park() == wake_reason::notified) {
+      std::lock_guard<spin_lock> until_free(mine.lock);  // the waker may still stand in it
+      return mine.code;
+    }
+  }
+  on->execute(end);  // after `begin`, by the order of tasks
+  for (;;) {
+    parking wait(what, cancellation::ignored);
+    {
+      std::lock_guard<spin_lock> hold(mine.lock);
+      if (mine.left) {
+        wait.abandon();
+        break;
+      }
+      mine.who = &wait.self();
+    }
+    wait.park();
+  }
+  throw_cancelled();
+}
+
+}  // namespace weft::detail
