@@ -5,7 +5,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/beast/core/error.hpp>
 #include <cstddef>
-#include <string>
+#include <vector>
 #include <weft/weft.hpp>
 
 namespace web {
@@ -15,9 +15,11 @@ class beast_stream {
  public:
   explicit beast_stream(Stream& stream) noexcept : stream_(stream) {}
 
+  Stream& next_layer() noexcept { return stream_; }
+
   template <class Buffers>
   std::size_t read_some(const Buffers& into, boost::beast::error_code& end) {
-    const boost::asio::mutable_buffer room = first_of<boost::asio::mutable_buffer>(into);
+    const boost::asio::mutable_buffer room = first_of(into);
     const std::size_t n = stream_.read(room.data(), room.size());
     end = {};
     if (n == 0 && room.size() > 0) end = boost::asio::error::eof;
@@ -32,19 +34,17 @@ class beast_stream {
     return n;
   }
 
-  // One call, so that headers and a short body leave in one packet.
+  // Headers and body leave in one call, and so in one packet if they fit.
   template <class Buffers>
   std::size_t write_some(const Buffers& from) {
-    const boost::asio::const_buffer first = first_of<boost::asio::const_buffer>(from);
-    const std::size_t all = boost::asio::buffer_size(from);
-    if (first.size() == all || all > joined_bytes) {
-      stream_.write(first.data(), first.size());
-      return first.size();
+    pieces_.clear();
+    const auto end = boost::asio::buffer_sequence_end(from);
+    for (auto it = boost::asio::buffer_sequence_begin(from); it != end; ++it) {
+      const boost::asio::const_buffer piece(*it);
+      pieces_.emplace_back(piece.data(), piece.size());
     }
-    joined_.resize(all);
-    boost::asio::buffer_copy(boost::asio::buffer(joined_), from);
-    stream_.write(joined_.data(), joined_.size());
-    return all;
+    stream_.writev(pieces_.data(), pieces_.size());
+    return boost::asio::buffer_size(from);
   }
 
   template <class Buffers>
@@ -54,20 +54,18 @@ class beast_stream {
   }
 
  private:
-  static constexpr std::size_t joined_bytes = 16 * 1024;  // above it, a second packet costs less
-
-  template <class Buffer, class Buffers>
-  static Buffer first_of(const Buffers& all) {
+  template <class Buffers>
+  static boost::asio::mutable_buffer first_of(const Buffers& all) {
     const auto end = boost::asio::buffer_sequence_end(all);
     for (auto it = boost::asio::buffer_sequence_begin(all); it != end; ++it) {
-      const Buffer buffer(*it);
+      const boost::asio::mutable_buffer buffer(*it);
       if (buffer.size() > 0) return buffer;
     }
     return {};
   }
 
   Stream& stream_;
-  std::string joined_;
+  std::vector<weft::const_buffer> pieces_;
 };
 
 }  // namespace web

@@ -23,18 +23,21 @@ struct limits {
   std::uint64_t body_bytes = 64 * 1024;
 };
 
+using client_stream = beast_stream<weft::tcp_stream>;
+
 class request_reader {
  public:
-  request_reader(weft::tcp_stream& client, const limits& allowed) noexcept
-      : client_(client), stream_(client), limits_(allowed) {}
+  request_reader(client_stream& client, const limits& allowed) noexcept
+      : client_(client), limits_(allowed) {}
 
   // Waits for the first byte of the next request; false when the client has hung up or is too slow.
   bool wait() {
     if (buffer_.size() > 0) return true;
-    const auto room = buffer_.prepare(first_read_bytes);
     try {
-      weft::with_timeout(limits_.idle,
-                         [&] { buffer_.commit(client_.read(room.data(), room.size())); });
+      weft::with_timeout(limits_.idle, [this] {
+        boost::beast::error_code end;
+        buffer_.commit(client_.read_some(buffer_.prepare(first_read_bytes), end));
+      });
     } catch (const weft::timed_out&) {
       return false;
     }
@@ -62,16 +65,16 @@ class request_reader {
 
   void read_header(parser_type& parser) {
     boost::beast::error_code error;
-    while (!error && !parser.is_header_done()) http::read_some(stream_, buffer_, parser, error);
+    while (!error && !parser.is_header_done()) http::read_some(client_, buffer_, parser, error);
     if (error) throw refused(status_of(error, parser));
   }
 
   void read_body(parser_type& parser) {
     boost::beast::error_code error;
     if (!parser.is_done() && expects_continue(parser.get())) {
-      client_.write(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
+      client_.next_layer().write("HTTP/1.1 100 Continue\r\n\r\n");
     }
-    if (!parser.is_done()) http::read(stream_, buffer_, parser, error);
+    if (!parser.is_done()) http::read(client_, buffer_, parser, error);
     if (error) throw refused(status_of(error, parser));
   }
 
@@ -119,8 +122,7 @@ class request_reader {
     return digit(6) && line[at + 7] == '.' && digit(8);
   }
 
-  weft::tcp_stream& client_;
-  beast_stream<weft::tcp_stream> stream_;
+  client_stream& client_;
   boost::beast::flat_buffer buffer_;
   const limits& limits_;
 };

@@ -17,36 +17,35 @@ inline std::string http_date() {
   return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
 }
 
-inline void send(weft::tcp_stream& client, response& answer, bool only_header) {
-  beast_stream<weft::tcp_stream> stream(client);
+inline void send(client_stream& client, response& answer, bool only_header) {
   answer.set(http::field::date, http_date());
   answer.set(http::field::server, "weft");
   answer.prepare_payload();
   http::response_serializer<http::string_body> serializer(answer);
   if (only_header) {
-    http::write_header(stream, serializer);
+    http::write_header(client, serializer);
   } else {
-    http::write(stream, serializer);
+    http::write(client, serializer);
   }
 }
 
 // Closing while the client still sends would reset the connection and take our answer with it.
-inline void close_gently(weft::tcp_stream& client) {
-  client.shutdown_write();
+inline void close_gently(weft::tcp_stream& connection) {
+  connection.shutdown_write();
   char ignored[4096];
   try {
     weft::with_timeout(std::chrono::seconds(1), [&] {
-      while (client.read(ignored, sizeof ignored) > 0) {
+      while (connection.read(ignored, sizeof ignored) > 0) {
       }
     });
   } catch (const weft::timed_out&) {
   }
-  client.close();
+  connection.close();
 }
 
 // Serves the requests of one client. Cancelling it ends it between two requests.
-inline void serve_client(weft::tcp_stream& client, const site& pages, const limits& allowed) {
-  client.set_nodelay(true);
+inline void serve_client(weft::tcp_stream connection, const site& pages, const limits& allowed) {
+  client_stream client(connection);
   request_reader reader(client, allowed);
   for (bool more = true; more && reader.wait();) {
     const weft::shield finish_what_has_begun;
@@ -65,23 +64,17 @@ inline void serve_client(weft::tcp_stream& client, const site& pages, const limi
     answer.keep_alive(more);
     weft::with_timeout(allowed.write, [&] { send(client, answer, only_header); });
   }
-  close_gently(client);
+  close_gently(connection);
 }
 
 // Serves until it is cancelled; then lets the requests that have begun end.
 inline void serve(weft::tcp_listener& listener, const site& pages, const limits& allowed = {}) {
   weft::serve_options options;
   options.grace = std::chrono::seconds(0);  // serve_client() knows where it may be cut off
-  weft::serve(
-      listener,
-      [&](weft::tcp_stream client) {
-        try {
-          serve_client(client, pages, allowed);
-        } catch (const std::system_error&) {
-          // The client went away or does not read: nobody is left to tell.
-        }
-      },
-      options);
+  const auto handle = [&](weft::tcp_stream client) {
+    serve_client(std::move(client), pages, allowed);
+  };
+  weft::serve(listener, handle, options);
 }
 
 }  // namespace web
