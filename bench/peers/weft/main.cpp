@@ -1,0 +1,30 @@
+// weft in the comparison with other libraries; the protocol is in ../README.md.
+//   weft_bench <workload> [w=workers] [stack=bytes] [key=value ...]
+#include <exception>
+#include <weft/runtime.hpp>
+
+#include "../common/program.hpp"
+#include "channels.hpp"
+#include "files.hpp"
+#include "scheduling.hpp"
+#include "servers.hpp"
+
+int main(int argc, char** argv) try {
+  peer::table all;
+  workloads::add_scheduling(all);
+  workloads::add_channels(all);
+  workloads::add_locks(all);
+  workloads::add_files(all);
+  workloads::add_servers(all);
+  const peer::arguments given(argc, argv);
+  const auto found = all.find(given.workload());
+  if (found == all.end()) return peer::unsupported;
+
+  weft::options options;
+  options.workers = static_cast<unsigned>(given.number("w", 1));
+  options.stack_bytes =
+      static_cast<std::size_t>(given.number("stack", static_cast<long>(options.stack_bytes)));
+  return weft::run(options, [&] { return found->second(given, peer::report(given.workload())); });
+} catch (const std::exception& error) {
+  return peer::fail(error.what());
+}
