@@ -1,7 +1,7 @@
 // The fixture of every test that runs fibers: the same body under 1, 2 and 8 workers, and when it is
 // over nothing may be left: no fiber, stack, thread or descriptor.
 //
-//   using Sleep = weft_test::fibers;
+//   using Sleep = weft_test::fiber_fixture;
 //   FIBER_SUITE(Sleep);
 //   TEST_P(Sleep, IsNeverShort) { inside([] { ... }); }
 #pragma once
@@ -45,7 +45,7 @@ inline std::size_t entries_of(const char* folder) {
 inline std::size_t open_descriptors() { return entries_of("/proc/self/fd"); }
 inline std::size_t live_threads() { return entries_of("/proc/self/task"); }
 
-class fibers : public testing::TestWithParam<unsigned> {
+class fiber_fixture : public testing::TestWithParam<unsigned> {
  protected:
   void SetUp() override {
     alarm(120);  // a hang is a failure with a name, not a stuck run

@@ -12,9 +12,9 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-class Cancel : public weft_test::fibers {};
+class Cancel : public weft_test::fiber_fixture {};
 FIBER_SUITE(Cancel);
-class Timeout : public weft_test::fibers {};
+class Timeout : public weft_test::fiber_fixture {};
 FIBER_SUITE(Timeout);
 
 TEST_P(Cancel, WakesASleeper) {
@@ -40,7 +40,9 @@ TEST_P(Cancel, BeforeTheStartMeansItNeverRuns) {
     });
     never.cancel();
     EXPECT_THROW(never.join(), weft::fiber_cancelled);
-    if (GetParam() == 1) EXPECT_FALSE(ran);
+    if (GetParam() == 1) {
+      EXPECT_FALSE(ran);
+    }
   });
 }
 

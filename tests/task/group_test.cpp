@@ -12,9 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Group : public weft_test::fibers {};
+class Group : public weft_test::fiber_fixture {};
 FIBER_SUITE(Group);
-class Gather : public weft_test::fibers {};
+class Gather : public weft_test::fiber_fixture {};
 FIBER_SUITE(Gather);
 
 TEST_P(Group, WaitsForAllChildren) {

@@ -11,9 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-class Sleep : public weft_test::fibers {};
+class Sleep : public weft_test::fiber_fixture {};
 FIBER_SUITE(Sleep);
-class Ticker : public weft_test::fibers {};
+class Ticker : public weft_test::fiber_fixture {};
 FIBER_SUITE(Ticker);
 
 void spin_for(std::chrono::nanoseconds d) {

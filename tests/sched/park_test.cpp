@@ -1,0 +1,343 @@
+// The word of a wait, under every interleaving of the fiber that parks and those who end the wait.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "fiber/waitable.hpp"
+#include "model.hpp"
+
+namespace weft::detail {
+namespace {
+
+// ---- one thread
+
+TEST(Waitable, AWaitIsWonOnce) {
+  waitable fiber(false);
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost) << "nobody waits";
+  fiber.word = waitable::arming;
+  EXPECT_EQ(try_claim(fiber, wake_reason::timed_out), claim::taken);
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost);
+  EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::timed_out);
+}
+
+TEST(Waitable, WhoWinsAParkedFiberMustResumeIt) {
+  waitable fiber(false);
+  fiber.word = waitable::arming | waitable::interruptible;
+  EXPECT_TRUE(publish_parked(fiber.word));
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::must_resume);
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost);
+  EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::notified);
+}
+
+TEST(Waitable, AWaitWonWhileTheFiberLeavesIsNotPublished) {
+  waitable fiber(false);
+  fiber.word = waitable::arming;
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::taken);
+  EXPECT_FALSE(publish_parked(fiber.word));
+}
+
+TEST(Waitable, ACancellerEndsOnlyAnInterruptibleWait) {
+  waitable fiber(false);
+  fiber.word = waitable::arming;
+  EXPECT_TRUE(publish_parked(fiber.word));
+  EXPECT_EQ(interrupt_word(fiber.word), claim::lost);
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::must_resume);
+  fiber.word = waitable::arming | waitable::interruptible;
+  EXPECT_EQ(interrupt_word(fiber.word), claim::taken);
+  EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::cancelled);
+}
+
+TEST(Waitable, ANudgeWaitsForTheNextArming) {
+  waitable fiber(false);
+  EXPECT_EQ(interrupt_word(fiber.word), claim::lost);
+  const auto before = fiber.word.exchange(waitable::arming | waitable::interruptible);
+  EXPECT_NE(before & waitable::nudge, 0u);
+}
+
+// ---- every interleaving
+
+enum class mutant {
+  none,
+  resumes_while_arming,    // a winner resumes without looking at the phase
+  publishes_on_its_stack,  // the parker says parked before it has left
+  plain_publish,           // parked is stored, not compare-exchanged
+  plain_arming,            // arming ignores the nudge
+  leaves_the_timer_armed   // a waiter returns without disarming
+};
+
+// A fiber that waits `rounds` times in a list, with a deadline, and may be cancelled: park.cpp,
+// worker.cpp, wait_list.hpp, timer_queue.cpp and scope.cpp, reduced to their steps.
+struct stage {
+  explicit stage(mutant which) : broken(which) {}
+
+  const mutant broken;
+  model::atomic<std::uint32_t> word{waitable::idle};
+  model::atomic<bool> on_its_stack{true};
+  model::atomic<bool> ready{false};
+
+  model::lock list_lock;
+  bool listed = false;  // guarded by list_lock
+  model::lock timer_lock;
+  bool armed = false;  // guarded by timer_lock
+  model::atomic<bool> cancel_pending{false};
+
+  // What the rules are about; no part of the protocol.
+  unsigned round = 0, armed_for = 0;
+  unsigned wins = 0, resumes = 0, rounds_over = 0;
+  std::vector<wake_reason> won_by, woke_by;
+
+  void resume() {
+    model::require(!on_its_stack.visible(), "resumed a fiber that stands on its stack");
+    model::require(!ready.visible(), "resumed a fiber twice");
+    ++resumes;
+    ready.store(true);
+  }
+
+  void won(claim got, wake_reason why) {
+    if (got == claim::lost) return;
+    ++wins;
+    won_by.push_back(why);
+  }
+  void resume_if_must(claim got) {
+    if (got == claim::must_resume ||
+        (broken == mutant::resumes_while_arming && got == claim::taken))
+      resume();
+  }
+
+  // Returns false where a parking call throws `cancelled`.
+  bool wait_once(bool interruptible, bool with_deadline) {
+    std::uint32_t wanted = waitable::arming;
+    if (interruptible) {
+      wanted |= waitable::interruptible;
+      if (cancel_pending.load(std::memory_order_relaxed)) return false;
+    }
+    const std::uint32_t before = word.exchange(wanted);
+    if (broken != mutant::plain_arming && (before & waitable::nudge) != 0 && interruptible &&
+        cancel_pending.load(std::memory_order_relaxed)) {
+      word.exchange(waitable::idle);
+      return false;
+    }
+    ++round;
+    list_lock.acquire();
+    listed = true;
+    list_lock.release();
+    if (with_deadline) {
+      timer_lock.acquire();
+      armed = true;
+      armed_for = round;
+      timer_lock.release();
+    }
+    suspend();
+    if (model::closing()) return false;
+    const wake_reason why = waitable::reason_of(word.load(std::memory_order_relaxed));
+    woke_by.push_back(why);
+    ++rounds_over;
+    if (with_deadline && why != wake_reason::timed_out &&
+        broken != mutant::leaves_the_timer_armed) {
+      timer_lock.acquire();
+      armed = false;
+      timer_lock.release();
+    }
+    if (why != wake_reason::notified) {
+      list_lock.acquire();
+      listed = false;
+      list_lock.release();
+    }
+    return why != wake_reason::cancelled;
+  }
+
+  void suspend() {
+    if ((word.load(std::memory_order_acquire) & waitable::phase_mask) == waitable::won) return;
+    if (broken == mutant::publishes_on_its_stack) {
+      if (!publish_parked(word)) return;
+      on_its_stack.store(false);
+    } else {
+      on_its_stack.store(false);
+      publish();
+    }
+    ready.await_exchange([this] { return ready.visible(); }, false);
+    on_its_stack.store(true);
+  }
+
+  void publish() {
+    if (broken == mutant::plain_publish)
+      word.store((word.load() & ~waitable::phase_mask) | waitable::parked);
+    else if (!publish_parked(word))
+      resume();  // make_ready() of worker::arrived()
+  }
+
+  void notifier() {
+    list_lock.acquire();
+    claim got = claim::lost;
+    if (listed) {
+      listed = false;
+      got = claim_word(word, wake_reason::notified);
+      won(got, wake_reason::notified);
+    }
+    list_lock.release();
+    resume_if_must(got);
+  }
+
+  void timer() {
+    timer_lock.acquire();
+    claim got = claim::lost;
+    if (armed) {
+      armed = false;
+      const unsigned meant = armed_for;
+      got = claim_word(word, wake_reason::timed_out);
+      model::require(got == claim::lost || meant == round, "a timer hit a later wait");
+      won(got, wake_reason::timed_out);
+    }
+    timer_lock.release();
+    resume_if_must(got);
+  }
+
+  void canceller() {
+    cancel_pending.store(true, std::memory_order_relaxed);
+    const claim got = interrupt_word(word);
+    won(got, wake_reason::cancelled);
+    resume_if_must(got);
+  }
+
+  void check() {
+    // A win that the parker has not seen yet may only be one for the wait it is in: there is none.
+    model::require(wins == rounds_over, "a wait was won twice, or a win was lost");
+    model::require(won_by == woke_by, "the fiber woke for another reason than the winner's");
+    model::require(resumes <= wins, "more resumes than wins");
+  }
+};
+
+struct cast {
+  unsigned rounds = 1;
+  bool interruptible = true;
+  bool with_deadline = false;
+  unsigned notifiers = 0;
+  unsigned timers = 0;
+  bool canceller = false;
+  bool fiber_must_return = false;
+};
+
+model::outcome explore(const cast& who, mutant broken = mutant::none, model::options options = {}) {
+  return model::explore(
+      [=] {
+        auto shared = std::make_shared<stage>(broken);
+        auto returned = std::make_shared<bool>(false);
+        model::program now;
+        now.threads.push_back([=] {
+          bool go_on = true;
+          for (unsigned i = 0; i < who.rounds && go_on; ++i)
+            go_on = shared->wait_once(who.interruptible, who.with_deadline);
+          if (!model::closing()) *returned = true;
+        });
+        for (unsigned i = 0; i < who.notifiers; ++i)
+          now.threads.push_back([=] { shared->notifier(); });
+        for (unsigned i = 0; i < who.timers; ++i) now.threads.push_back([=] { shared->timer(); });
+        if (who.canceller) now.threads.push_back([=] { shared->canceller(); });
+        now.at_rest = [=] {
+          shared->check();
+          if (who.fiber_must_return) model::require(*returned, "the fiber waits for ever");
+        };
+        return now;
+      },
+      options);
+}
+
+void expect_holds(const cast& who, std::size_t preemptions_when_weak = model::no_limit) {
+  model::options weak;
+  weak.weak = true;
+  weak.most_preemptions = std::min(preemptions_when_weak, model::no_limit);
+  for (const model::options& memory : {model::options(), weak}) {
+    const auto found = explore(who, mutant::none, memory);
+    EXPECT_EQ(found.failure, "") << found.trace;
+    EXPECT_GT(found.states, 20u);
+    testing::Test::RecordProperty(memory.weak ? "weak_states" : "states",
+                                  static_cast<int>(found.states));
+  }
+}
+
+cast notifiers_only(unsigned count) {
+  cast made;
+  made.notifiers = count;
+  return made;
+}
+cast notifier_and_timer() {
+  cast made;
+  made.with_deadline = true;
+  made.notifiers = made.timers = 1;
+  return made;
+}
+cast canceller_only(unsigned rounds) {
+  cast made;
+  made.rounds = rounds;
+  made.canceller = made.fiber_must_return = true;
+  return made;
+}
+
+TEST(ParkInterleaved, OneOfTwoNotifiersWins) { expect_holds(notifiers_only(2)); }
+
+TEST(ParkInterleaved, NotifierOrTimerWins) { expect_holds(notifier_and_timer()); }
+
+TEST(ParkInterleaved, NotifierOrCancellerWins) {
+  cast who = notifiers_only(1);
+  who.canceller = who.fiber_must_return = true;
+  expect_holds(who);
+}
+
+TEST(ParkInterleaved, NotifierOrTimerOrCancellerWins) {
+  cast who = notifier_and_timer();
+  who.canceller = who.fiber_must_return = true;
+  expect_holds(who, 3);
+}
+
+TEST(ParkInterleaved, ACancellationIsNeverMissed) { expect_holds(canceller_only(1)); }
+
+TEST(ParkInterleaved, AWaitThatIsNotInterruptibleIgnoresTheCanceller) {
+  cast who = notifiers_only(1);
+  who.interruptible = false;
+  who.canceller = true;
+  expect_holds(who);
+}
+
+TEST(ParkInterleaved, AClaimNeverHitsALaterWait) {
+  cast who = notifier_and_timer();
+  who.rounds = 2;
+  expect_holds(who);
+}
+
+TEST(ParkInterleaved, ACancellationAfterAWaitEndsTheNext) {
+  cast who = notifiers_only(1);
+  who.rounds = 2;
+  who.canceller = who.fiber_must_return = true;
+  expect_holds(who);
+}
+
+// What the checker is there to find.
+
+TEST(ParkMutant, ResumingAFiberThatStillRunsIsFound) {
+  EXPECT_EQ(explore(notifiers_only(1), mutant::resumes_while_arming).failure,
+            "resumed a fiber that stands on its stack");
+}
+
+TEST(ParkMutant, PublishingBeforeLeavingTheStackIsFound) {
+  EXPECT_EQ(explore(notifiers_only(1), mutant::publishes_on_its_stack).failure,
+            "resumed a fiber that stands on its stack");
+}
+
+TEST(ParkMutant, PublishingWithoutComparingLosesAWake) {
+  EXPECT_NE(explore(notifiers_only(1), mutant::plain_publish).failure, "");
+}
+
+TEST(ParkMutant, ArmingWithoutLookingAtTheNudgeMissesACancellation) {
+  EXPECT_EQ(explore(canceller_only(1), mutant::plain_arming).failure, "the fiber waits for ever");
+}
+
+TEST(ParkMutant, ATimerLeftArmedHitsALaterWait) {
+  cast who = notifier_and_timer();
+  who.rounds = 2;
+  EXPECT_EQ(explore(who, mutant::leaves_the_timer_armed).failure, "a timer hit a later wait");
+}
+
+}  // namespace
+}  // namespace weft::detail
