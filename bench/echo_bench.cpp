@@ -137,7 +137,7 @@ void echo_weft(benchmark::State& state) {
     auto listener = weft::listen_tcp("127.0.0.1", 0);
     weft::serve_options options;
     options.grace = std::chrono::seconds(0);
-    auto server = weft::go([&] { weft::serve(listener, &echo, options); });
+    auto server = weft::go([&] { weft::serve(listener, echo, options); });
 
     std::int64_t requests = 0;
     const auto connect = [port = listener.port()] { return weft::connect_tcp("127.0.0.1", port); };

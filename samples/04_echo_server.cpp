@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     weft::serve_options options;
     options.grace = 100ms;  // for clients that are still talking when we stop
     weft::group server;
-    server.go([&] { weft::serve(listener, &echo, options); });
+    server.go([&] { weft::serve(listener, echo, options); });
     stop.wait();
     std::cout << "Stopping." << std::endl;
     server.cancel();

@@ -27,7 +27,7 @@ class intrusive_list {
     Hook& hook = item;
     hook.prev = head_.prev;
     hook.next = &head_;
-    head_.prev->next = &hook;
+    hook.prev->next = &hook;
     head_.prev = &hook;
   }
 
@@ -42,7 +42,8 @@ class intrusive_list {
 
   static void erase(T& item) noexcept {
     Hook& hook = item;
-    hook.prev->next = hook.next;
+    // The analyzer does not see that a linked hook has both neighbours.
+    hook.prev->next = hook.next;  // NOLINT(clang-analyzer-core.NullDereference)
     hook.next->prev = hook.prev;
     hook.prev = hook.next = nullptr;
   }
@@ -89,7 +90,8 @@ class intrusive_queue {
     return item;
   }
 
-  void append(intrusive_queue&& other) noexcept {
+  // Takes all of the other's items.
+  void append(intrusive_queue& other) noexcept {
     if (other.empty()) return;
     if (last_ != nullptr)
       last_->next = other.first_;

@@ -79,10 +79,16 @@ void on_fault(int number, siginfo_t* info, void* where) noexcept {
   pass_on(number == SIGSEGV ? segv_before : bus_before, number, info, where);
 }
 
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+constexpr bool checker_reports = true;
+#else
+constexpr bool checker_reports = false;
+#endif
+
 }  // namespace
 
 void report_stack_overflows(describe_running describe) noexcept {
-#if !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
+  if (checker_reports) return;
   static std::once_flag once;
   std::call_once(once, [describe] {
     describe_fiber = describe;
@@ -93,13 +99,10 @@ void report_stack_overflows(describe_running describe) noexcept {
     sigaction(SIGSEGV, &ours, &segv_before);
     sigaction(SIGBUS, &ours, &bus_before);
   });
-#else
-  static_cast<void>(describe);
-#endif
 }
 
 signal_stack::signal_stack() noexcept {
-#if !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
+  if (checker_reports) return;
   stack_t now{};
   if (sigaltstack(nullptr, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) return;
 #ifdef _SC_MINSIGSTKSZ
@@ -115,7 +118,6 @@ signal_stack::signal_stack() noexcept {
   ours.ss_sp = room_.get();
   ours.ss_size = bytes;
   if (sigaltstack(&ours, nullptr) != 0) room_.reset();
-#endif
 }
 
 signal_stack::~signal_stack() {

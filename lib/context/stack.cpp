@@ -5,15 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "base/assert.hpp"
+#include "base/never_destroyed.hpp"
 #include "context/sanitizer.hpp"
 
 namespace weft::detail {
@@ -107,8 +110,8 @@ struct class_pool {
 };
 
 class_pool& pool_of(std::uint8_t size_class) noexcept {
-  static auto* pools = new class_pool[class_count];  // never destroyed: fibers may end at exit
-  return pools[size_class];
+  static never_destroyed<std::array<class_pool, class_count>> pools;
+  return pools.get()[size_class];
 }
 
 std::atomic<std::ptrdiff_t> in_caches{0};
@@ -146,6 +149,23 @@ void tear_down(stack* old) noexcept {
   VALGRIND_STACK_DEREGISTER(old->valgrind_id);
 #endif
   static_cast<void>(old);
+}
+
+// Takes the stacks that nobody needed since the last call off the end of the list, where the
+// coldest are. Giving back their memory is a system call each: for that the lock is free again.
+stack* cut_off_unneeded(class_pool& pool) noexcept {
+  std::lock_guard<std::mutex> hold(pool.lock);
+  const std::size_t spare = pool.low_water > kept_hot ? pool.low_water - kept_hot : 0;
+  try {
+    pool.cold.reserve(pool.cold.size() + spare);
+  } catch (const std::bad_alloc&) {
+    return nullptr;  // the next call may have more luck
+  }
+  pool.hot_count -= spare;
+  pool.low_water = pool.hot_count;
+  stack** end = &pool.hot;
+  for (std::size_t kept = 0; kept < pool.hot_count; ++kept) end = &(*end)->next;
+  return std::exchange(*end, nullptr);
 }
 
 char* map_slab(std::size_t bytes) noexcept {
@@ -240,9 +260,6 @@ std::size_t acquire_hot(std::uint8_t size_class, std::size_t want, stack** list)
 
 void release(stack* done) noexcept {
   if (done->canary) check_canary(*done);
-#ifdef WEFT_ASAN
-  __asan_unpoison_memory_region(done->limit(), done->usable());
-#endif
   class_pool& pool = pool_of(done->size_class);
   std::lock_guard<std::mutex> hold(pool.lock);
   done->next = pool.hot;
@@ -252,24 +269,26 @@ void release(stack* done) noexcept {
 }
 
 void trim() noexcept {
+  static std::mutex one_at_a_time;
+  std::lock_guard<std::mutex> hold(one_at_a_time);
   for (unsigned c = 0; c < class_count; ++c) {
-    class_pool& pool = pool_of(static_cast<std::uint8_t>(c));
-    std::unique_lock<std::mutex> hold(pool.lock);
-    std::size_t spare = pool.low_water > kept_hot ? pool.low_water - kept_hot : 0;
-    pool.low_water = pool.hot_count - spare;
-    pool.cold.reserve(pool.cold.size() + spare);
-    for (; spare > 0 && pool.hot != nullptr; --spare) {
-      stack* old = pool.hot;
-      if (old->canary) break;  // its pattern would be lost
-      pool.hot = old->next;
-      --pool.hot_count;
+    const auto size_class = static_cast<std::uint8_t>(c);
+    class_pool& pool = pool_of(size_class);
+    stack* spare = cut_off_unneeded(pool);
+    while (stack* old = spare) {
+      spare = old->next;
+      if (old->canary) {  // its pattern would be lost
+        std::lock_guard<std::mutex> hold_pool(pool.lock);
+        old->next = std::exchange(pool.hot, old);
+        ++pool.hot_count;
+        continue;
+      }
       char* base = old->base;
       tear_down(old);
-      madvise(base + page_bytes, bytes_of(static_cast<std::uint8_t>(c)) - page_bytes,
-              MADV_DONTNEED);
-      pool.cold.push_back(base);
+      madvise(base + page_bytes, bytes_of(size_class) - page_bytes, MADV_DONTNEED);
+      std::lock_guard<std::mutex> hold_pool(pool.lock);
+      pool.cold.push_back(base);  // there is room
     }
-    pool.low_water = std::min(pool.low_water, pool.hot_count);
   }
 }
 

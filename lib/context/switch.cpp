@@ -16,11 +16,16 @@
 // ThreadSanitizer keeps a shadow of each call stack. The function that tells it of a switch must not
 // itself be instrumented, or its exit would be booked on the wrong shadow.
 #if defined(WEFT_TSAN)
-#define WEFT_SWITCHING __attribute__((noinline, no_sanitize("thread")))
-#define WEFT_INLINE_SWITCHING [[noreturn]] __attribute__((always_inline, no_sanitize("thread")))
+#if defined(__clang__)  // whose no_sanitize leaves the calls at entry and exit in place
+#define WEFT_UNCHECKED no_sanitize("thread"), disable_sanitizer_instrumentation
+#else
+#define WEFT_UNCHECKED no_sanitize("thread")
+#endif
+#define WEFT_SWITCHING __attribute__((noinline, WEFT_UNCHECKED))
+#define WEFT_INLINE_SWITCHING __attribute__((always_inline, WEFT_UNCHECKED))
 #else
 #define WEFT_SWITCHING __attribute__((noinline))
-#define WEFT_INLINE_SWITCHING [[noreturn]] __attribute__((always_inline))
+#define WEFT_INLINE_SWITCHING __attribute__((always_inline))
 #endif
 
 namespace weft::detail {
@@ -135,7 +140,9 @@ inline fctx::transfer_t jump(void* to, void* data) noexcept {
 }
 
 #else
-inline fctx::transfer_t jump(void* to, void* data) noexcept { return fctx::jump_fcontext(to, data); }
+WEFT_INLINE_SWITCHING inline fctx::transfer_t jump(void* to, void* data) noexcept {
+  return fctx::jump_fcontext(to, data);
+}
 #endif
 
 inline eh_state* this_threads_eh() noexcept {
@@ -173,7 +180,7 @@ struct context_entry {
   // Part of run(), so that the chain of calls is as deep as it was when the context was entered: the
   // CPU's return stack then fits whoever runs next. run() itself cannot return: that would end the
   // process with status 0.
-  WEFT_INLINE_SWITCHING static void leave_for_good(departure to) noexcept {
+  [[noreturn]] WEFT_INLINE_SWITCHING static void leave_for_good(departure to) noexcept {
     thread_side& here = *to.here;
     here.from_ = &here.discarded_;
     here.to_ = to.target;
@@ -205,6 +212,10 @@ void describe_to_sanitizers(context& fresh, stack& on) noexcept {
 }  // namespace
 
 void make_context(context& fresh, stack& on, context_main main) noexcept {
+#ifdef WEFT_ASAN
+  // The frames in which the last context on this stack was left never gave up their redzones.
+  __asan_unpoison_memory_region(on.limit(), on.usable());
+#endif
   fresh.sp = fctx::make_fcontext(on.top(), on.usable(), &context_entry::run);
   fresh.eh = eh_state{};
   fresh.main = main;

@@ -5,6 +5,8 @@
 #include <new>
 #include <weft/detail/task.hpp>
 
+#include "base/never_destroyed.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -28,8 +30,8 @@ struct shared_store {
 };
 
 shared_store& store() noexcept {
-  static auto* only = new shared_store;  // never destroyed: fibers may end at exit
-  return *only;
+  static never_destroyed<shared_store> only;
+  return only.get();
 }
 
 }  // namespace

@@ -77,10 +77,9 @@ void add_reference(control& fiber) noexcept {
 void drop_reference(control& fiber) noexcept {
   // The last one sees all that the others wrote.
   if (fiber.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (fiber.failed != nullptr && !fiber.failed->received) {
-    const failure& lost = *fiber.failed;
+  const failure& lost = fiber.failed;
+  if (lost.error != nullptr && !fiber.failure_received)
     (*lost.handler)(fiber.name != nullptr ? fiber.name : "", lost.error);
-  }
   if (fiber.started) fiber.ops->drop_result(payload_of(&fiber));
   free_block(fiber);
 }
@@ -96,7 +95,7 @@ void run_to_end(control& fiber) noexcept {
     } catch (const cancelled&) {
       fiber.ended_by_cancel = true;
     } catch (...) {
-      fiber.failed.reset(new failure{std::current_exception(), fiber.home->handler});
+      fiber.failed = {std::current_exception(), fiber.home->handler};
     }
   }
   end_fiber(fiber);
@@ -104,7 +103,7 @@ void run_to_end(control& fiber) noexcept {
 
 void end_unstarted(control& fiber, std::exception_ptr why) noexcept {
   fiber.ops->discard(payload_of(&fiber));
-  fiber.failed.reset(new failure{std::move(why), fiber.home->handler});
+  fiber.failed = {std::move(why), fiber.home->handler};
   end_fiber(fiber);
 }
 

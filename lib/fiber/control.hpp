@@ -36,7 +36,6 @@ using unhandled_handler = std::function<void(std::string_view name, std::excepti
 struct failure {
   std::exception_ptr error;
   std::shared_ptr<const unhandled_handler> handler;
-  bool received = false;  // someone got or will get it; guarded by control::lock
 };
 
 struct control : waitable, sibling_hook, registry_hook {
@@ -53,6 +52,7 @@ struct control : waitable, sibling_hook, registry_hook {
   std::atomic<bool> done{false};            // release in end_fiber(), acquire in task_done()
   bool started = false;
   bool ended_by_cancel = false;
+  bool failure_received = false;            // someone got or will get it; guarded by lock
   std::atomic<bool> cancel_queued{false};   // the one canceller that walks the root scope
   spin_lock lock;                           // scopes, joiners
   std::uint8_t stack_class = 0;
@@ -69,7 +69,7 @@ struct control : waitable, sibling_hook, registry_hook {
   wait_list joiners;
 
   const task_ops* ops = nullptr;
-  std::unique_ptr<failure> failed;
+  failure failed;
   std::uint64_t id = 0;
   char* name = nullptr;
   const void* spawned_at = nullptr;

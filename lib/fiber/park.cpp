@@ -7,6 +7,8 @@
 #include <string>
 #include <weft/error.hpp>
 
+#include "base/never_destroyed.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -26,8 +28,8 @@ struct parker_pool {
 };
 
 parker_pool& parkers() noexcept {
-  static auto* only = new parker_pool;
-  return *only;
+  static never_destroyed<parker_pool> only;
+  return only.get();
 }
 
 thread_parker* take_parker() {

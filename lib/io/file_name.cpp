@@ -43,7 +43,7 @@ int follow_links(const std::string& path, std::string& target) {
     if (length < 0) return errno == EINVAL || errno == ENOENT ? 0 : -errno;
     if (length == sizeof next) return -ENAMETOOLONG;
     const std::string link(next, static_cast<std::size_t>(length));
-    target = link[0] == '/' ? link : directory_of(target) + link;
+    target = link[0] == '/' ? link : directory_of(target).append(link);
   }
   return -ELOOP;
 }

@@ -96,8 +96,7 @@ void loop::run_posted() noexcept {
     intrusive_queue<task> batch;
     {
       std::lock_guard<spin_lock> order(posted_lock_);
-      batch.append(std::move(posted_));
-      posted_ = intrusive_queue<task>();
+      batch.append(posted_);
       any_posted_.store(false, std::memory_order_relaxed);
     }
     while (task* next = batch.pop()) next->run(*next, *this);

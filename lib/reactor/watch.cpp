@@ -5,6 +5,10 @@
 
 #include <utility>
 
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
+
 namespace weft::detail {
 
 // Who is to be woken, collected under a lock and woken after it.
@@ -76,7 +80,7 @@ ready_state watch::wait(direction which, const char* what, nanos deadline) {
       wait.abandon();
       if (closed()) return ready_state::closed;
       if (busy) return ready_state::busy;
-      ready_[at] = false;
+      ready_[at] = which == direction::read && hung_up_;
       return ready_state::ready;
     }
     if (on_ == nullptr) {
@@ -151,10 +155,11 @@ void watch::set_events(unsigned events) noexcept {
   loop& on = *static_cast<loop*>(handle_.loop->data);
   on.note_busy((events != 0) - (started_ != 0));
   started_ = events;
+  on_edges_ = false;
   if (events == 0)
     uv_poll_stop(&handle_);
   else
-    uv_poll_start(&handle_, static_cast<int>(events), &watch::on_event);
+    uv_poll_start(&handle_, static_cast<int>(with_hang_up(events)), &watch::on_event);
 }
 
 void watch::on_event(uv_poll_t* handle, int status, int events) noexcept {
@@ -164,24 +169,62 @@ void watch::on_event(uv_poll_t* handle, int status, int events) noexcept {
     events = UV_READABLE | UV_WRITABLE;
     self.set_events(0);
   }
+  if ((events & UV_DISCONNECT) != 0) events |= UV_READABLE;
   claimed woken;
-  unsigned armed = 0;
+  unsigned unwanted = 0;
+  int fd = -1;
   {
     std::lock_guard<spin_lock> hold(self.lock_);
     if (status < 0) self.armed_ = 0;
+    if ((events & UV_DISCONNECT) != 0) self.hung_up_ = true;
     for (direction which : {direction::read, direction::write}) {
       const unsigned at = static_cast<unsigned>(which);
       if ((static_cast<unsigned>(events) & bit(which)) == 0) continue;
-      if (woken.take(self.waiting_[at], at)) continue;
+      if (woken.take(self.waiting_[at], at)) {
+        self.ready_[at] = which == direction::read && self.hung_up_;
+        continue;
+      }
       self.ready_[at] = true;
-      self.armed_ &= ~bit(which);
+      unwanted |= bit(which);
     }
-    armed = self.armed_;
+    fd = self.fd_;
   }
   // Before the woken can run elsewhere and ask for more.
-  self.set_events(armed);
+  if (unwanted != 0 && !self.on_edges_ && !self.become_edge_triggered(fd)) self.disarm(unwanted);
   woken.wake();
 }
+
+void watch::disarm(unsigned directions) noexcept {
+  unsigned armed = 0;
+  {
+    std::lock_guard<spin_lock> hold(lock_);
+    for (direction which : {direction::read, direction::write}) {
+      if (waiting_[static_cast<unsigned>(which)] != nullptr) continue;  // came meanwhile
+      armed_ &= ~(directions & bit(which));
+    }
+    armed = armed_;
+  }
+  set_events(armed);
+}
+
+#ifdef __linux__
+
+// libuv offers no such mode. It keeps what it registered until it is told to watch for other events.
+bool watch::become_edge_triggered(int fd) noexcept {
+  epoll_event event{};
+  event.events = EPOLLET;
+  if ((started_ & UV_READABLE) != 0) event.events |= EPOLLIN | EPOLLRDHUP;
+  if ((started_ & UV_WRITABLE) != 0) event.events |= EPOLLOUT;
+  event.data.fd = fd;
+  on_edges_ = started_ != 0 && epoll_ctl(uv_backend_fd(handle_.loop), EPOLL_CTL_MOD, fd, &event) == 0;
+  return on_edges_;
+}
+
+#else
+
+bool watch::become_edge_triggered(int) noexcept { return false; }
+
+#endif
 
 // ---- closing
 

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/never_destroyed.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -14,8 +16,8 @@ struct list {
 };
 
 list& runtimes() {
-  static auto* only = new list;  // a runtime may be a static object
-  return *only;
+  static never_destroyed<list> only;  // a runtime may be a static object
+  return only.get();
 }
 
 }  // namespace

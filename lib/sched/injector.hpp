@@ -21,7 +21,7 @@ class injector {
   void push(intrusive_queue<T>&& batch) noexcept {
     if (batch.empty()) return;
     std::lock_guard<spin_lock> hold(lock_);
-    items_.append(std::move(batch));
+    items_.append(batch);
     size_.store(items_.size(), std::memory_order_seq_cst);
   }
 

@@ -181,8 +181,7 @@ void worker::deliver(control& pinned) noexcept {
 void worker::drain_inbox() noexcept {
   if (!inbox_filled_.load(std::memory_order_acquire)) return;
   std::lock_guard<spin_lock> hold(inbox_lock_);
-  pinned_.append(std::move(inbox_));
-  inbox_ = intrusive_queue<control>();
+  pinned_.append(inbox_);
   inbox_filled_.store(false, std::memory_order_relaxed);
 }
 

@@ -95,6 +95,7 @@ class worker final : public carrier {
   void poll_now() noexcept;
   bool poll_due() noexcept;
   void expire_timers() noexcept;
+  nanos next_alarm() noexcept;
   void enqueue_ready(control& item) noexcept;
   void drain_inbox() noexcept;
   bool anything_to_do() noexcept;

@@ -27,7 +27,7 @@ struct group_state : group_scope {
 
   static void ended(group_scope& scope, control& child) noexcept {
     auto& self = static_cast<group_state&>(scope);
-    if (child.failed != nullptr) self.note_failure(child);
+    if (child.failed.error != nullptr) self.note_failure(child);
     wake_batch wakes;
     std::lock_guard<spin_lock> hold(self.lock);
     intrusive_list<control, sibling_hook>::erase(child);
@@ -38,8 +38,8 @@ struct group_state : group_scope {
     std::exception_ptr error;
     {
       std::lock_guard<spin_lock> hold(child.lock);
-      child.failed->received = true;
-      error = child.failed->error;
+      child.failure_received = true;
+      error = child.failed.error;
     }
     {
       std::lock_guard<spin_lock> hold(lock);

@@ -125,12 +125,12 @@ bool wait_task_for(control* task, std::int64_t nanoseconds) {
 
 void collect_task(control* task) {
   if (task->ended_by_cancel) throw fiber_cancelled();
-  if (task->failed == nullptr) return;
+  if (task->failed.error == nullptr) return;
   std::exception_ptr error;
   {
     std::lock_guard<spin_lock> hold(task->lock);
-    task->failed->received = true;
-    error = task->failed->error;
+    task->failure_received = true;
+    error = task->failed.error;
   }
   std::rethrow_exception(std::move(error));
 }

@@ -122,7 +122,7 @@ TEST(IntrusiveQueue, AnAppendedQueueFollowsAndIsLeftEmpty) {
   first.push(&items[1]);
   second.push(&items[2]);
   second.push(&items[3]);
-  first.append(std::move(second));
+  first.append(second);
   EXPECT_EQ(first.size(), 4u);
   EXPECT_TRUE(second.empty());
   EXPECT_EQ(second.size(), 0u);
@@ -134,10 +134,10 @@ TEST(IntrusiveQueue, AppendingToOrOfAnEmptyQueueKeepsTheOther) {
   queued items[2];
   intrusive_queue<queued> empty, full;
   full.push(&items[0]);
-  full.append(std::move(empty));
+  full.append(empty);
   EXPECT_EQ(full.size(), 1u);
   intrusive_queue<queued> target;
-  target.append(std::move(full));
+  target.append(full);
   target.push(&items[1]);
   EXPECT_EQ(target.pop(), &items[0]);
   EXPECT_EQ(target.pop(), &items[1]);

@@ -200,11 +200,13 @@ TEST_P(FileCancel, AReplacementHappensWholeOrNotAtAll) {
 
 TEST_P(FileCancel, ACancelledFiberCanStillCloseAndCleanUp) {
   inside([&] {
+    std::atomic<bool> both_open{false};
     auto fiber = weft::go([&] {
       weft::file written = weft::open_file(in("a"), open_mode::write | open_mode::create);
       written.write("text");
       weft::file dropped = weft::open_file(in("b"), open_mode::write | open_mode::create);
       dropped.write("text");
+      both_open = true;
       try {
         weft::sleep(1h);
       } catch (const weft::cancelled&) {
@@ -218,7 +220,7 @@ TEST_P(FileCancel, ACancelledFiberCanStillCloseAndCleanUp) {
         throw;
       }
     });
-    weft::sleep(1ms);
+    while (!both_open) weft::sleep(100us);
     fiber.cancel();
     EXPECT_THROW(fiber.join(), weft::fiber_cancelled);
     EXPECT_EQ(names(), std::vector<std::string>{"b"});

@@ -313,6 +313,8 @@ TEST_P(WholeFile, ErrorsNameOperationAndPath) {
     if (geteuid() != 0) {
       weft::open_file(in("secret"), open_mode::write | open_mode::create, 0);
       expect_error(std::errc::permission_denied, [&] { weft::read_file(in("secret")); });
+      expect_error(std::errc::permission_denied, [&] { weft::write_file(in("secret"), "x"); });
+      expect_error(std::errc::permission_denied, [&] { weft::write_file("/etc/weft", "x"); });
     }
   });
 }

@@ -51,6 +51,15 @@ struct element_of<C, std::void_t<decltype(std::data(std::declval<C&>())),
 template <class Bytes>
 using byte_element = typename element_of<std::remove_reference_t<Bytes>>::type;
 
+#ifdef __cpp_char8_t
+template <class Bytes>
+inline constexpr bool is_const_text = std::is_same_v<byte_element<Bytes>, const char> ||
+                                      std::is_same_v<byte_element<Bytes>, const char8_t>;
+#else
+template <class Bytes>
+inline constexpr bool is_const_text = std::is_same_v<byte_element<Bytes>, const char>;
+#endif
+
 template <class Bytes>
 inline constexpr bool is_text =
     std::is_same_v<std::remove_cv_t<std::remove_reference_t<Bytes>>, const char*> ||
@@ -72,8 +81,7 @@ const_bytes bytes_of(Bytes&& from) noexcept {
     return {text.data(), text.size()};
   } else {
     const std::size_t size = std::size(from);
-    if constexpr (std::is_array_v<std::remove_reference_t<Bytes>> &&
-                  std::is_same_v<byte_element<Bytes>, const char>)
+    if constexpr (std::is_array_v<std::remove_reference_t<Bytes>> && is_const_text<Bytes>)
       return {std::data(from), size > 0 && from[size - 1] == '\0' ? size - 1 : size};
     else
       return {std::data(from), size};
