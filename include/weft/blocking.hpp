@@ -16,15 +16,16 @@ WEFT_API void run_blocking(void (*run)(void* what) noexcept, void* what);
 }  // namespace detail
 
 // Runs f on a thread of the runtime's pool and parks until it has returned; its result or exception
-// comes back. f may use the caller's locals. At most options::blocking_threads run at once, more wait.
-// Cancellation: throws cancelled if f has not begun; once begun, f is waited for and its result given.
-// Throws: what f throws; std::logic_error outside a fiber; std::system_error if no thread can be had.
+// comes back. f may use the caller's locals. At most options::blocking_threads run at once, more
+// wait. Cancellation: throws cancelled if f has not begun; once begun, f is waited for and its
+// result given. Throws: what f throws; std::logic_error outside a fiber; std::system_error if no
+// thread can be had.
 template <class F>
 std::invoke_result_t<F&> blocking(F&& f) {
   using result = std::invoke_result_t<F&>;
-  using stored = std::conditional_t<std::is_void_v<result>, bool,
-                                    std::conditional_t<std::is_reference_v<result>,
-                                                       std::add_pointer_t<result>, result>>;
+  using stored = std::conditional_t<
+      std::is_void_v<result>, bool,
+      std::conditional_t<std::is_reference_v<result>, std::add_pointer_t<result>, result>>;
   struct call {
     std::remove_reference_t<F>& f;
     std::optional<stored> value{};

@@ -71,10 +71,10 @@ decltype(auto) with_deadline(std::chrono::steady_clock::time_point when, F&& f) 
 template <class Rep, class Period, class F>
 decltype(auto) with_timeout(std::chrono::duration<Rep, Period> limit, F&& f) {
   const std::int64_t when = detail::deadline_after(detail::to_nanoseconds(limit));
-  return with_deadline(
-      std::chrono::steady_clock::time_point(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-          std::chrono::nanoseconds(when))),
-      std::forward<F>(f));
+  return with_deadline(std::chrono::steady_clock::time_point(
+                           std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                               std::chrono::nanoseconds(when))),
+                       std::forward<F>(f));
 }
 
 }  // namespace weft

@@ -1,6 +1,6 @@
-// Descriptors that the program owns: sockets, pipes, terminals, files, and those of C libraries that
-// bring their own I/O. Nothing is kept of them between calls, so the program may close them with
-// ::close() whenever no call is under way, and the flags of the open file stay as they are.
+// Descriptors that the program owns: sockets, pipes, terminals, files, and those of C libraries
+// that bring their own I/O. Nothing is kept of them between calls, so the program may ::close()
+// them whenever no call is under way, and the flags of the open file stay as they are.
 //
 // For every call here:
 // Cancellation: throws cancelled, before it has moved any bytes or while it waits for more.
@@ -21,8 +21,9 @@ namespace weft {
 WEFT_API void wait_readable(int fd);
 WEFT_API void wait_writable(int fd);
 
-// Reads some bytes, at most n; 0 at the end, or if n is 0. Never blocks the thread, be the descriptor
-// non-blocking or not; what is not in memory, of a file, is read by a thread of libuv's pool.
+// Reads some bytes, at most n; 0 at the end, or if n is 0. Never blocks the thread, be the
+// descriptor non-blocking or not; what a file does not have in memory is read by a thread of
+// libuv's pool.
 // Cancellation: no byte is lost.
 WEFT_API std::size_t read(int fd, void* to, std::size_t n);
 

@@ -1,6 +1,7 @@
 // Running several things at once and collecting what they return.
 //
-//   auto [user, orders] = weft::gather([&] { return load_user(id); }, [&] { return load_orders(id); });
+//   auto [user, orders] = weft::gather([&] { return load_user(id); }, [&] { return load_orders(id);
+//   });
 #pragma once
 
 #include <tuple>
@@ -31,8 +32,8 @@ std::conditional_t<std::is_void_v<R>, std::monostate, std::decay_t<R>> take_resu
 
 // Calls all functions at once, each in a fiber of its own, and returns their results in order; void
 // becomes std::monostate. They may borrow the caller's locals.
-// Parks: until all have ended.   Cancellation: reaches them; throws cancelled after they have ended.
-// Throws: the first exception of any, after the rest have been cancelled and have ended.
+// Parks: until all have ended.   Cancellation: reaches them; throws cancelled after they have
+// ended. Throws: the first exception of any, after the rest have been cancelled and have ended.
 template <class... F>
 std::tuple<detail::gathered<F>...> gather(F&&... functions) {
   group tasks;

@@ -142,13 +142,13 @@ bool detail::fiber_handle::wait_for(std::chrono::duration<Rep, Period> limit) co
 }
 
 // Starts f(args...) as a fiber of the calling fiber's runtime; it may run on any worker.
-// Callable and arguments are decay-copied, as by std::thread, so what they refer to must outlive it.
-// Throws: std::logic_error outside a fiber, std::bad_alloc.
+// Callable and arguments are decay-copied, as by std::thread, so what they refer to must outlive
+// it. Throws: std::logic_error outside a fiber, std::bad_alloc.
 template <class F, class... Args, class = std::enable_if_t<detail::is_callable_task<F>>>
 fiber<detail::result_of_call<F, Args...>> go(F&& f, Args&&... args) {
   using result = detail::result_of_call<F, Args...>;
-  detail::control* task = detail::make_task<result>(nullptr, {}, std::forward<F>(f),
-                                                    std::forward<Args>(args)...);
+  detail::control* task =
+      detail::make_task<result>(nullptr, {}, std::forward<F>(f), std::forward<Args>(args)...);
   detail::start_task(task);
   return detail::adopt_task<result>(task);
 }
@@ -157,8 +157,8 @@ fiber<detail::result_of_call<F, Args...>> go(F&& f, Args&&... args) {
 template <class F, class... Args>
 fiber<detail::result_of_call<F, Args...>> go(const fiber_options& options, F&& f, Args&&... args) {
   using result = detail::result_of_call<F, Args...>;
-  detail::control* task = detail::make_task<result>(nullptr, options, std::forward<F>(f),
-                                                    std::forward<Args>(args)...);
+  detail::control* task =
+      detail::make_task<result>(nullptr, options, std::forward<F>(f), std::forward<Args>(args)...);
   detail::start_task(task);
   return detail::adopt_task<result>(task);
 }

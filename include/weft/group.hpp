@@ -23,18 +23,20 @@ class WEFT_API group {
   group(const group&) = delete;
   group& operator=(const group&) = delete;
 
-  // Starts a child. It may borrow what outlives the group. In a cancelled group it starts cancelled.
-  // A child that throws cancels its siblings.   Threads: any fiber, while the group lives.
+  // Starts a child. It may borrow what outlives the group. In a cancelled group it starts
+  // cancelled. A child that throws cancels its siblings.   Threads: any fiber, while the group
+  // lives.
   template <class F, class... Args, class = std::enable_if_t<detail::is_callable_task<F>>>
   fiber<detail::result_of_call<F, Args...>> go(F&& f, Args&&... args) {
     return go(fiber_options{}, std::forward<F>(f), std::forward<Args>(args)...);
   }
 
   template <class F, class... Args>
-  fiber<detail::result_of_call<F, Args...>> go(const fiber_options& options, F&& f, Args&&... args) {
+  fiber<detail::result_of_call<F, Args...>> go(const fiber_options& options, F&& f,
+                                               Args&&... args) {
     using result = detail::result_of_call<F, Args...>;
-    detail::control* task =
-        detail::make_task<result>(nullptr, options, std::forward<F>(f), std::forward<Args>(args)...);
+    detail::control* task = detail::make_task<result>(nullptr, options, std::forward<F>(f),
+                                                      std::forward<Args>(args)...);
     start(task);
     return detail::adopt_task<result>(task);
   }

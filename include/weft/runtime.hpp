@@ -24,7 +24,8 @@
 namespace weft {
 
 struct options {
-  // OS threads that run fibers; 0: one per CPU this process may really use (affinity, cgroup quota).
+  // OS threads that run fibers; 0: one per CPU this process may really use (affinity, cgroup
+  // quota).
   unsigned workers = 0;
 
   // Address space of a fiber's stack, guard page included; rounded up to a power of two, 16 KiB at
@@ -89,8 +90,8 @@ class WEFT_API runtime {
   template <class F, class... Args>
   fiber<detail::result_of_call<F, Args...>> go(const fiber_options& how, F&& f, Args&&... args) {
     using result = detail::result_of_call<F, Args...>;
-    detail::control* task = detail::make_task<result>(home(), how, std::forward<F>(f),
-                                                      std::forward<Args>(args)...);
+    detail::control* task =
+        detail::make_task<result>(home(), how, std::forward<F>(f), std::forward<Args>(args)...);
     detail::start_task(task);
     return detail::adopt_task<result>(task);
   }
@@ -99,7 +100,8 @@ class WEFT_API runtime {
   // Threads: any but a fiber of this runtime, where it throws std::logic_error.
   void shutdown();
 
-  // The runtime of the calling fiber, be it of run() or of a runtime object; null on a plain thread.
+  // The runtime of the calling fiber, be it of run() or of a runtime object; null on a plain
+  // thread.
   static runtime* current() noexcept;
 
   // Threads: any.
@@ -121,9 +123,9 @@ class WEFT_API runtime {
 };
 
 // Starts the workers, the calling thread being one, and runs f as the first fiber.
-// Returns, or throws, what f does, after every other fiber has ended: those still alive are cancelled
-// and waited for. Throws: std::logic_error inside a fiber; std::system_error if threads or
-// descriptors for the workers cannot be had.
+// Returns, or throws, what f does, after every other fiber has ended: those still alive are
+// cancelled and waited for. Throws: std::logic_error inside a fiber; std::system_error if threads
+// or descriptors for the workers cannot be had.
 template <class F>
 std::invoke_result_t<F&> run(const options& how, F&& f) {
   using result = std::invoke_result_t<F&>;

@@ -93,9 +93,14 @@ class WEFT_API tcp_stream {
 };
 
 struct listen_options {
-  int backlog = 4096;       // connections that wait to be accepted; the system may allow fewer
-  bool reuse_port = false;  // several listeners, also of other processes, share the port and its load
-  bool ipv6_only = false;   // an IPv6 listener refuses IPv4
+  // How many connections may wait to be accepted; the system may allow fewer.
+  int backlog = 4096;
+
+  // Whether several listeners, also of other processes, may share the port and its load.
+  bool reuse_port = false;
+
+  // Whether a listener for IPv6 refuses IPv4.
+  bool ipv6_only = false;
 };
 
 // A listening socket; movable, closed when destroyed. One fiber at a time may accept.
@@ -111,7 +116,8 @@ class WEFT_API tcp_listener {
   std::uint16_t port() const;
   address local_address() const;
 
-  // Stops listening; who accepts meanwhile gets std::errc::operation_canceled. As tcp_stream::close.
+  // Stops listening; who accepts meanwhile gets std::errc::operation_canceled. Otherwise as
+  // tcp_stream::close().
   void close() noexcept;
 
   int fd() const noexcept;

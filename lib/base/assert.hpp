@@ -14,10 +14,10 @@ namespace weft::detail {
 }  // namespace weft::detail
 
 // Always on: these guard memory safety and cost a compare on paths that are not hot.
-#define WEFT_CHECK(condition)                                                     \
-  do {                                                                            \
-    if (__builtin_expect(!(condition), 0))                                        \
-      ::weft::detail::assert_failed(#condition, __FILE__, __LINE__);              \
+#define WEFT_CHECK(condition)                                        \
+  do {                                                               \
+    if (__builtin_expect(!(condition), 0))                           \
+      ::weft::detail::assert_failed(#condition, __FILE__, __LINE__); \
   } while (0)
 
 #ifdef NDEBUG

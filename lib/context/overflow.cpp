@@ -24,9 +24,7 @@ struct sigaction bus_before;
 // A line for stderr, put together without the C library's formatting.
 class message {
  public:
-  message& operator<<(const char* text) noexcept {
-    return append(text, std::strlen(text));
-  }
+  message& operator<<(const char* text) noexcept { return append(text, std::strlen(text)); }
   message& operator<<(std::size_t number) noexcept {
     char digits[24];
     char* at = digits + sizeof digits;
@@ -69,9 +67,10 @@ void on_fault(int number, siginfo_t* info, void* where) noexcept {
   if (is_stack_guard(info->si_addr, &owner)) {
     message text;
     text << "weft: stack overflow in ";
-    text.running() << ": its stack has " << owner->usable() / 1024
-                   << " KiB; raise options::stack_bytes or fiber_options::stack_bytes, or move large "
-                      "objects off the stack\n";
+    text.running()
+        << ": its stack has " << owner->usable() / 1024
+        << " KiB; raise options::stack_bytes or fiber_options::stack_bytes, or move large "
+           "objects off the stack\n";
     text.write();
     signal(number, SIG_DFL);
     return;

@@ -2,7 +2,8 @@
 //
 // (1) The handler runs on an alternate stack, since the overflowed one has no room: each worker has
 //     one for its life (signal_stack).
-// (2) Only a fault in one of our guard pages is ours. Every other fault goes to the handler that was
+// (2) Only a fault in one of our guard pages is ours. Every other fault goes to the handler that
+// was
 //     installed before, with the original siginfo.
 // (3) It allocates nothing and takes no lock.
 #pragma once
@@ -13,7 +14,8 @@
 
 namespace weft::detail {
 
-// Writes what runs on the calling thread ("fiber 12 \"parser\"") for the message. Async-signal-safe.
+// Writes what runs on the calling thread ("fiber 12 \"parser\"") for the message.
+// Async-signal-safe.
 using describe_running = std::size_t (*)(char* to, std::size_t room) noexcept;
 
 // Installs the handler once for the process; with sanitizers that report overflows, does nothing.

@@ -16,15 +16,15 @@
 namespace weft::detail {
 
 struct stack {
-  stack* next = nullptr;       // link of the free list it is on
-  char* base = nullptr;        // lowest address, the guard page included
-  void* tsan = nullptr;        // ThreadSanitizer's idea of this stack
+  stack* next = nullptr;  // link of the free list it is on
+  char* base = nullptr;   // lowest address, the guard page included
+  void* tsan = nullptr;   // ThreadSanitizer's idea of this stack
   unsigned valgrind_id = 0;
   std::uint8_t size_class = 0;
-  bool canary = false;         // guarded only by a pattern at its bottom
+  bool canary = false;  // guarded only by a pattern at its bottom
 
   char* top() noexcept { return reinterpret_cast<char*>(this); }  // frames grow down from here
-  char* limit() const noexcept;                                  // lowest usable address
+  char* limit() const noexcept;                                   // lowest usable address
   std::size_t usable() noexcept { return static_cast<std::size_t>(top() - limit()); }
 };
 

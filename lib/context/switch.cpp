@@ -13,8 +13,8 @@
 #include <xmmintrin.h>
 #endif
 
-// ThreadSanitizer keeps a shadow of each call stack. The function that tells it of a switch must not
-// itself be instrumented, or its exit would be booked on the wrong shadow.
+// ThreadSanitizer keeps a shadow of each call stack. The function that tells it of a switch must
+// not itself be instrumented, or its exit would be booked on the wrong shadow.
 #if defined(WEFT_TSAN)
 #if defined(__clang__)  // whose no_sanitize leaves the calls at entry and exit in place
 #define WEFT_UNCHECKED no_sanitize("thread"), disable_sanitizer_instrumentation
@@ -112,10 +112,11 @@ inline void restore_fp(const context&) noexcept {}
 
 #if defined(__x86_64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
 
-// Enters jump_fcontext by a jump with the return address pushed by hand. A call would leave an entry
-// on the CPU's return stack that nothing pops, since jump_fcontext leaves by an indirect jump: then
-// every return up the chain of the resumed fiber is predicted wrongly (yield: 36 ns against 22).
-// The 128 bytes step over the red zone. Callee-saved registers are jump_fcontext's business.
+// Enters jump_fcontext by a jump with the return address pushed by hand. A call would leave an
+// entry on the CPU's return stack that nothing pops, since jump_fcontext leaves by an indirect
+// jump: then every return up the chain of the resumed fiber is predicted wrongly (yield: 36 ns
+// against 22). The 128 bytes step over the red zone. Callee-saved registers are jump_fcontext's
+// business.
 inline fctx::transfer_t jump(void* to, void* data) noexcept {
   void* from = nullptr;
   void* back = nullptr;
@@ -131,7 +132,8 @@ inline fctx::transfer_t jump(void* to, void* data) noexcept {
       : "rcx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
         "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc"
 #ifdef __AVX512F__
-        , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
+        ,
+        "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
         "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",
         "k7"
 #endif
@@ -177,9 +179,9 @@ struct context_entry {
     leave_for_good(here.to_->main(here));
   }
 
-  // Part of run(), so that the chain of calls is as deep as it was when the context was entered: the
-  // CPU's return stack then fits whoever runs next. run() itself cannot return: that would end the
-  // process with status 0.
+  // Part of run(), so that the chain of calls is as deep as it was when the context was entered:
+  // the CPU's return stack then fits whoever runs next. run() itself cannot return: that would end
+  // the process with status 0.
   [[noreturn]] WEFT_INLINE_SWITCHING static void leave_for_good(departure to) noexcept {
     thread_side& here = *to.here;
     here.from_ = &here.discarded_;

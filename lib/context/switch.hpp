@@ -34,8 +34,8 @@ struct departure {
   thread_side* here;
 };
 
-// The body of a context. When it returns, the context is left for good: the object that described it
-// may be gone already.
+// The body of a context. When it returns, the context is left for good: the object that described
+// it may be gone already.
 using context_main = departure (*)(thread_side& entered);
 
 struct context {

@@ -14,9 +14,9 @@ namespace {
 constexpr std::size_t class_bytes[block_cache::classes] = {
     control_bytes + 64, control_bytes + 192, control_bytes + 448, control_bytes + 960};
 
-constexpr std::size_t batch = 128;            // blocks that move between a cache and the store
+constexpr std::size_t batch = 128;  // blocks that move between a cache and the store
 constexpr std::size_t cache_limit = 4 * batch;
-constexpr std::size_t store_limit = 256;      // batches a class keeps: 32,768 blocks
+constexpr std::size_t store_limit = 256;  // batches a class keeps: 32,768 blocks
 
 struct chain {
   void* first = nullptr;

@@ -14,8 +14,8 @@
 #include <string_view>
 #include <weft/detail/task.hpp>
 
-#include "base/clock.hpp"
 #include "base/assert.hpp"
+#include "base/clock.hpp"
 #include "base/intrusive_list.hpp"
 #include "base/spin_lock.hpp"
 #include "base/this_thread.hpp"
@@ -32,7 +32,8 @@ class fiber_home;
 
 using unhandled_handler = std::function<void(std::string_view name, std::exception_ptr what)>;
 
-// What is left of a fiber that threw. It carries the handler, since a handle may outlive the runtime.
+// What is left of a fiber that threw. It carries the handler, since a handle may outlive the
+// runtime.
 struct failure {
   std::exception_ptr error;
   std::shared_ptr<const unhandled_handler> handler;
@@ -52,20 +53,20 @@ struct control : waitable, sibling_hook, registry_hook {
   std::atomic<bool> done{false};            // release in end_fiber(), acquire in task_done()
   bool started = false;
   bool ended_by_cancel = false;
-  bool failure_received = false;            // someone got or will get it; guarded by lock
-  std::atomic<bool> cancel_queued{false};   // the one canceller that walks the root scope
-  spin_lock lock;                           // scopes, joiners
+  bool failure_received = false;           // someone got or will get it; guarded by lock
+  std::atomic<bool> cancel_queued{false};  // the one canceller that walks the root scope
+  spin_lock lock;                          // scopes, joiners
   std::uint8_t stack_class = 0;
   std::uint8_t memory_class = 0;
   std::uint16_t shard = 0;
   std::atomic<std::uint32_t> references{2};
   unsigned unarmed_deadlines = 0;
-  unsigned io_spent = 0;                    // see io/budget.hpp
+  unsigned io_spent = 0;  // see io/budget.hpp
 
   cancel_scope root{cancel_scope::kind::root};
   cancel_scope* innermost = &root;
-  group_scope* group = nullptr;             // the group it is a child of
-  control* next_cancelled = nullptr;        // work list of the canceller that set cancel_queued
+  group_scope* group = nullptr;       // the group it is a child of
+  control* next_cancelled = nullptr;  // work list of the canceller that set cancel_queued
   wait_list joiners;
 
   const task_ops* ops = nullptr;
@@ -73,7 +74,7 @@ struct control : waitable, sibling_hook, registry_hook {
   std::uint64_t id = 0;
   char* name = nullptr;
   const void* spawned_at = nullptr;
-  std::atomic<const char*> what{nullptr};   // what it waits for
+  std::atomic<const char*> what{nullptr};  // what it waits for
   std::atomic<nanos> since{0};
 };
 

@@ -1,7 +1,8 @@
 // Every live fiber, so that a hang can be looked into and shutdown can end what is left.
 // Sharded by the worker that spawned, so that spawning on different workers shares no cache line.
 //
-// (1) added and removed only grow. A reader sums removed over all shards first, added afterwards: if
+// (1) added and removed only grow. A reader sums removed over all shards first, added afterwards:
+// if
 //     the sums are equal there was a moment without live fibers, and without live fibers only a
 //     plain thread can make new ones.
 // (2) A fiber's block is valid while its shard's lock is held, and so is its name.
@@ -29,8 +30,8 @@ class registry {
   std::uint64_t live() const noexcept;
   std::uint64_t total() const noexcept;
 
-  // Calls visit(control&) for each, one shard locked at a time: it may take a fiber's lock, but must
-  // not spawn, end or rename fibers.
+  // Calls visit(control&) for each, one shard locked at a time: it may take a fiber's lock, but
+  // must not spawn, end or rename fibers.
   template <class F>
   void for_each(F&& visit) {
     for (shard& each : shards_) {
@@ -45,7 +46,7 @@ class registry {
   struct alignas(64) shard {
     spin_lock lock;
     intrusive_list<control, registry_hook> fibers;
-    std::atomic<std::uint64_t> added{0};    // seq_cst, read by empty()
+    std::atomic<std::uint64_t> added{0};  // seq_cst, read by empty()
     std::atomic<std::uint64_t> removed{0};
   };
 

@@ -3,7 +3,8 @@
 // (1) A fiber's scopes are a chain from the innermost outwards to its root, which lives in the
 //     control block; the others live in the fiber's own frames. The fiber pushes and pops them, a
 //     canceller walks them: both under control::lock.
-// (2) A request on a scope is in force for the fiber if no shield stands between the innermost scope
+// (2) A request on a scope is in force for the fiber if no shield stands between the innermost
+// scope
 //     and it. control::cancel_pending caches that; it changes only under control::lock.
 // (3) A group scope also has children, guarded by scope::lock. Lock order: a fiber's lock, then the
 //     lock of one of its groups; never two fibers' locks at once: the walk uses a work list.
@@ -29,7 +30,7 @@ struct cancel_scope {
   cancel_scope& operator=(const cancel_scope&) = delete;
 
   const kind what;
-  bool requested = false;       // guarded by owner->lock
+  bool requested = false;  // guarded by owner->lock
   control* owner = nullptr;
   cancel_scope* outer = nullptr;
   bool deadline_armed = false;  // owner only: armed, or found to have passed

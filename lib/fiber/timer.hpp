@@ -23,7 +23,7 @@ struct timer {
   std::atomic<phase> state{phase::idle};
   waitable* waiter = nullptr;
   cancel_scope* scope = nullptr;
-  timer* next = nullptr;         // while it fires
+  timer* next = nullptr;  // while it fires
 };
 
 }  // namespace weft::detail

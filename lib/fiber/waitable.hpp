@@ -5,7 +5,8 @@
 // (2) arming means "still on its stack": the winner records the reason and enqueues nobody, since
 //     the parker finds it before or right after it has left its stack. parked means "off its
 //     stack": the winner must resume it.
-// (3) The nudge bit tells a fiber that is running or arming to look at its cancel flag. Arming is an
+// (3) The nudge bit tells a fiber that is running or arming to look at its cancel flag. Arming is
+// an
 //     exchange, so it either sees the nudge or the canceller sees the arming: none is missed.
 // (4) A waker reaches a waitable only under the lock of the list it stands in, or as the canceller
 //     under the fiber's own lock, and the waiter leaves those lists under the same lock before it
@@ -72,8 +73,8 @@ claim interrupt_word(Word& word) noexcept {
   }
 }
 
-// The context that runs after the parker left its stack: arming -> parked. False if the wait was won
-// meanwhile; then nobody else resumes the parker.
+// The context that runs after the parker left its stack: arming -> parked. False if the wait was
+// won meanwhile; then nobody else resumes the parker.
 template <class Word>
 bool publish_parked(Word& word) noexcept {
   std::uint32_t seen = word.load(std::memory_order_acquire);
@@ -91,7 +92,8 @@ inline claim try_claim(waitable& who, wake_reason why) noexcept {
   return claim_word(who.word, why);
 }
 
-// Puts a claimed waiter back to work. Call it after the last access to anything the waiter may free.
+// Puts a claimed waiter back to work. Call it after the last access to anything the waiter may
+// free.
 void resume(waitable& who) noexcept;
 
 // Both steps, where no lock stands between them.

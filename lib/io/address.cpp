@@ -137,8 +137,8 @@ std::string address::to_string() const {
 
 std::size_t address::hash() const noexcept {
   const std::string_view bytes(reinterpret_cast<const char*>(ip_.data()), ip_.size());
-  const std::size_t rest = (std::size_t{port_} << 32) ^ (std::size_t{scope_} << 2) ^
-                           static_cast<std::size_t>(kind_);
+  const std::size_t rest =
+      (std::size_t{port_} << 32) ^ (std::size_t{scope_} << 2) ^ static_cast<std::size_t>(kind_);
   return std::hash<std::string_view>()(bytes) ^ std::hash<std::size_t>()(rest);
 }
 

@@ -80,9 +80,9 @@ struct question {
   task drop;
   std::atomic<int> holders{2};  // the fiber and the loop
   spin_lock lock;
-  waitable* waiter = nullptr;   // guarded by lock
+  waitable* waiter = nullptr;  // guarded by lock
   int code = 0;
-  bool finished = false;        // with access
+  bool finished = false;  // with access
   addrinfo* found = nullptr;
 
   void begin(loop& on) noexcept {

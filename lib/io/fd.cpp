@@ -4,8 +4,8 @@
 // (2) Then whatever the kernel can read and write with RWF_NOWAIT: cached files, pipes, eventfds.
 // (3) A file that would wait goes to libuv's pool.
 // (4) What is left are terminals and rare devices. Reading follows poll(): it could wait only if
-//     another reader came between. Writing goes to the pool, since room for some bytes does not mean
-//     room for ours, and the one who makes room may be a fiber of this thread.
+//     another reader came between. Writing goes to the pool, since room for some bytes does not
+//     mean room for ours, and the one who makes room may be a fiber of this thread.
 // Rejected: O_NONBLOCK, which belongs to all who share the open file, other processes included.
 #include <weft/fd.hpp>
 
@@ -24,8 +24,8 @@ namespace weft {
 namespace detail {
 namespace {
 
-constexpr std::size_t place_step = 256 * 1024;   // bytes copied before others get a turn
-constexpr std::size_t pool_step = 1024 * 1024;   // bytes between two looks at cancellation
+constexpr std::size_t place_step = 256 * 1024;  // bytes copied before others get a turn
+constexpr std::size_t pool_step = 1024 * 1024;  // bytes between two looks at cancellation
 constexpr std::size_t terminal_step = 4 * 1024;
 
 [[noreturn]] void fail(ssize_t code, const char* verb, int fd, const std::string& progress = {}) {

@@ -1,8 +1,6 @@
 // See file_state.hpp.
 #include "io/file_state.hpp"
 
-#include <fcntl.h>
-
 #include <cerrno>
 #include <weft/cancel.hpp>
 

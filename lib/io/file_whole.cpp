@@ -11,7 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
+#include <cstdint>
 #include <cstdio>
 #include <utility>
 #include <weft/file.hpp>

@@ -2,10 +2,10 @@
 // The accepting fiber makes and ends the book; each connection's fiber enters and leaves it.
 //
 // (1) A connection counts from before its fiber is started until its callable is gone, whether it
-//     ran or not. serve() returns only after it saw none, under the lock; a fiber does not touch the
-//     book after the unlock in which it was counted off.
-// (2) A connection is in the list while its handler runs. cancel_all() first sets `over_`, so a fiber
-//     that is not yet in the list will not call the handler.
+//     ran or not. serve() returns only after it saw none, under the lock; a fiber does not touch
+//     the book after the unlock in which it was counted off.
+// (2) A connection is in the list while its handler runs. cancel_all() first sets `over_`, so a
+//     fiber that is not yet in the list will not call the handler.
 // Rejected: a group. Its children are cancelled with the fiber that waits for them, at once, and so
 // would get no grace.
 #include <weft/serve.hpp>
@@ -194,8 +194,8 @@ class connection {
 
 bool is_shortage(const std::error_code& code) noexcept {
   return code == std::errc::too_many_files_open ||
-         code == std::errc::too_many_files_open_in_system ||
-         code == std::errc::no_buffer_space || code == std::errc::not_enough_memory;
+         code == std::errc::too_many_files_open_in_system || code == std::errc::no_buffer_space ||
+         code == std::errc::not_enough_memory;
 }
 
 // Returns false if there was no room for it. Throws: io_error if the listener fails.

@@ -2,10 +2,12 @@
 // Any fiber reads, writes, accepts and closes; a plain thread may close and destroy.
 //
 // (1) One fiber for each direction, by watch::enter(): the second is refused as busy.
-// (2) may_be_ready belongs to the fiber that has entered the direction. It is false after a call that
-//     moved less than it was asked to: then the next one waits at once, without a call that would say
-//     EAGAIN. The watch is level-triggered, so nothing is missed by that.
-// (3) Cancellation is delivered before a call moves bytes, or while none are moved: what was read is
+// (2) may_be_ready belongs to the fiber that has entered the direction. It is false after a call
+// that
+//     moved less than it was asked to: then the next one waits at once, without a call that would
+//     say EAGAIN. The watch is level-triggered, so nothing is missed by that.
+// (3) Cancellation is delivered before a call moves bytes, or while none are moved: what was read
+// is
 //     always returned.
 #pragma once
 #include <sys/uio.h>

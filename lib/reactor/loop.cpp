@@ -151,7 +151,8 @@ void loop::set_alarm(nanos deadline) noexcept {
   uv_update_time(&uv_);
   const nanos left = deadline - now();
   const auto ms = left <= 0 ? 0 : static_cast<std::uint64_t>((left - 1) / 1'000'000 + 1);
-  uv_timer_start(&alarm_, [](uv_timer_t*) {}, ms, 0);
+  uv_timer_start(
+      &alarm_, [](uv_timer_t*) {}, ms, 0);
 }
 
 #endif

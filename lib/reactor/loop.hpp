@@ -2,15 +2,16 @@
 // Its worker polls; fibers and other threads reach the loop through execute().
 //
 // (1) libuv is entered only with access_ held: by the owner while it polls (also while it sleeps in
-//     there), by a fiber for one call, by the monitor for a stuck owner. Only uv_async_send is called
-//     without it.
+//     there), by a fiber for one call, by the monitor for a stuck owner. Only uv_async_send is
+//     called without it.
 // (2) Who cannot get access at once posts a task and wakes the loop; posted tasks run in order, and
-//     before any task that gets access directly. So two tasks of one object never overtake each other.
+//     before any task that gets access directly. So two tasks of one object never overtake each
+//     other.
 // (3) A libuv callback runs under access_ and never parks, never calls execute() of its own loop.
 // (4) A handle's memory lives until its close callback. At the end of the loop every watch that is
 //     left is detached first, then the loop runs dry, so uv_loop_close() cannot say EBUSY.
-// (5) Deadlines: a timerfd (nanoseconds) in the loop, set only when the next deadline changed; where
-//     there is none, one uv_timer, rounded up to milliseconds.
+// (5) Deadlines: a timerfd (nanoseconds) in the loop, set only when the next deadline changed;
+//     where there is none, one uv_timer, rounded up to milliseconds.
 #pragma once
 #include <uv.h>
 

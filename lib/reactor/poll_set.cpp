@@ -12,7 +12,7 @@
 namespace weft::detail {
 namespace {
 
-constexpr int batch = 64;  // events taken in one call; more come with the next
+constexpr int batch = 64;                    // events taken in one call; more come with the next
 constexpr std::uint32_t spent = 0x80000000;  // in the epoll, but no longer armed as it should be
 
 std::uint32_t event_of(direction which) noexcept {

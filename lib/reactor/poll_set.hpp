@@ -1,9 +1,10 @@
 // Readiness of descriptors that the program owns and may close, or use otherwise, after each wait.
 // One for each loop; any number of fibers may wait for one descriptor, in either direction.
 //
-// (1) Nothing stays registered: the last waiter of a descriptor that goes takes it out of the epoll.
-// (2) The lists are touched only with access to the loop, and that is the lock under which a waiter
-//     is claimed. Who was not notified comes back with a task to leave them, and waits for it.
+// (1) Nothing stays registered: the last waiter of a descriptor to go takes it out of the epoll.
+// (2) The lists are touched only with access to the loop, and that is the lock under which a
+//     waiter is claimed. Who was not notified comes back with a task to leave them, and waits for
+//     it.
 // (3) Each registration is one-shot and carries a number of its own: if the program closes a
 //     descriptor under a waiter, and a duplicate keeps the file open, its events go nowhere, once.
 // Rejected: a uv_poll_t for each wait. libuv sets O_NONBLOCK on the open file description, which
@@ -27,14 +28,14 @@ class poll_set {
   struct waiter {
     int fd = -1;
     direction which = direction::read;
-    int code = 0;             // an errno, once done
+    int code = 0;  // an errno, once done
 
-    spin_lock lock;           // guards the next three
+    spin_lock lock;  // guards the next three
     waitable* who = nullptr;
     bool done = false;
     bool left = false;
 
-    bool listed = false;      // with access, like the links
+    bool listed = false;  // with access, like the links
     waiter* next = nullptr;
     waiter* prev = nullptr;
   };

@@ -21,9 +21,10 @@ class uv_wait {
  public:
   Request request{};
 
-  // start(uv_loop_t*, Request*) begins it and returns libuv's code; its callback must call finish().
-  // Returns the code of the start, or 0 once the callback has run. The request's own result is then
-  // UV_ECANCELED if cancellation came before it had begun.
+  // start(uv_loop_t*, Request*) begins it and returns libuv's code; its callback must call
+  // finish().
+  // Returns the code of the start, or 0 once the callback has run. The request's own result is
+  // then UV_ECANCELED if cancellation came before it had begun.
   // Throws: cancelled, if nothing was begun at all.
   template <class Start>
   int run(const char* what, Start&& start) {
@@ -47,8 +48,8 @@ class uv_wait {
       on_ = &loop::current();
       on_->execute(begin);
       if (wait.park() == wake_reason::notified) {
-        // A fiber claimed before it was off its stack gets here while notify() still holds the lock,
-        // which lies in our frame: it must let go first.
+        // A fiber claimed before it was off its stack gets here while notify() still holds the
+        // lock, which lies in our frame: it must let go first.
         std::lock_guard<spin_lock> hold(lock_);
         return code_;
       }

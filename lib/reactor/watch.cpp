@@ -164,7 +164,8 @@ void watch::set_events(unsigned events) noexcept {
 
 void watch::on_event(uv_poll_t* handle, int status, int events) noexcept {
   auto& self = *static_cast<watch*>(handle->data);
-  // On an error libuv has stopped the handle. Whoever waits makes the system call and gets the cause.
+  // On an error libuv has stopped the handle. Whoever waits makes the system call and gets the
+  // cause.
   if (status < 0) {
     events = UV_READABLE | UV_WRITABLE;
     self.set_events(0);
@@ -209,14 +210,16 @@ void watch::disarm(unsigned directions) noexcept {
 
 #ifdef __linux__
 
-// libuv offers no such mode. It keeps what it registered until it is told to watch for other events.
+// libuv offers no such mode. It keeps what it registered until it is told to watch for other
+// events.
 bool watch::become_edge_triggered(int fd) noexcept {
   epoll_event event{};
   event.events = EPOLLET;
   if ((started_ & UV_READABLE) != 0) event.events |= EPOLLIN | EPOLLRDHUP;
   if ((started_ & UV_WRITABLE) != 0) event.events |= EPOLLOUT;
   event.data.fd = fd;
-  on_edges_ = started_ != 0 && epoll_ctl(uv_backend_fd(handle_.loop), EPOLL_CTL_MOD, fd, &event) == 0;
+  on_edges_ =
+      started_ != 0 && epoll_ctl(uv_backend_fd(handle_.loop), EPOLL_CTL_MOD, fd, &event) == 0;
   return on_edges_;
 }
 
@@ -302,9 +305,8 @@ void watch::take_down() noexcept {
 void watch::close_handle() noexcept {
   set_events(0);
   intrusive_list<watch>::erase(*this);
-  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) {
-    static_cast<watch*>(handle->data)->handle_closed();
-  });
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
+           [](uv_handle_t* handle) { static_cast<watch*>(handle->data)->handle_closed(); });
 }
 
 void watch::handle_closed() noexcept {

@@ -1,25 +1,28 @@
 // Readiness of a descriptor that the library owns, and the order in which it may be closed.
 // Fibers enter, wait, leave and close, from any worker; the callback runs with access to the loop.
 //
-// (1) Sticky: once armed for a direction it stays armed. The callback wakes who waits; if nobody does,
+// (1) Sticky: once armed for a direction it stays armed. The callback wakes who waits; if nobody
+// does,
 //     it remembers "ready". A level would then be reported by every poll until someone reads, so at
-//     the first such event the registration becomes edge-triggered, or is disarmed where that cannot
-//     be had. Both work since a wait comes after "ready" was consumed, or after a call that found
-//     less than it asked for: whatever comes later is an edge, and a level. The end of the stream may
-//     have come with the last bytes, as one edge; so it is asked for by itself, and once it was seen
-//     reading is always ready.
+//     the first such event the registration becomes edge-triggered, or is disarmed where that
+//     cannot be had. Both work since a wait comes after "ready" was consumed, or after a call that
+//     found less than it asked for: whatever comes later is an edge, and a level. The end of the
+//     stream may have come with the last bytes, as one edge; so it is asked for by itself, and once
+//     it was seen reading is always ready.
 // (2) lock_ guards everything but the uv handle; a waiter is claimed under it (waitable.hpp (4)).
 //     The handle is touched only with access to the loop, never under lock_.
-// (3) The loop is that of the worker where the first wait happens. A fiber elsewhere needs it only to
+// (3) The loop is that of the worker where the first wait happens. A fiber elsewhere needs it only
+// to
 //     arm a direction that is not armed. When the loop ends, the next wait takes another.
 // (4) Who makes system calls on the descriptor is inside: one for each direction, any number else.
 //     The number is given back to the system only when nobody is inside and the loop has forgotten
 //     it, so neither a call nor an event can hit a later descriptor of the same number.
 // (5) Memory goes when the owner, the loop and everyone inside have let go of it.
-// Rejected: one-shot arming (two epoll_ctl more for each read). Level-triggering throughout: with many
-// connections the worker polls while the woken still queue, and each is disarmed and armed again
-// (half of all system calls at 50 connections). Edge-triggering from the start: libuv registers when
-// it polls next, so the change would be a system call more for each short connection.
+// Rejected: one-shot arming (two epoll_ctl more for each read). Level-triggering throughout: with
+// many connections the worker polls while the woken still queue, and each is disarmed and armed
+// again (half of all system calls at 50 connections). Edge-triggering from the start: libuv
+// registers when it polls next, so the change would be a system call more for each short
+// connection.
 #pragma once
 #include <uv.h>
 
@@ -42,8 +45,8 @@ class watch : public list_hook {
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
 
-  // `ready` if the caller may use the descriptor in this direction until leave(); otherwise `closed`,
-  // or `busy` if another fiber does.
+  // `ready` if the caller may use the descriptor in this direction until leave(); otherwise
+  // `closed`, or `busy` if another fiber does.
   ready_state enter(direction which) noexcept;
   void leave(direction which) noexcept;
 
@@ -57,8 +60,8 @@ class watch : public list_hook {
   // Cancellation: throws cancelled.
   ready_state wait(direction which, const char* what, nanos deadline = never);
 
-  // Wakes all who wait with `closed` and closes the descriptor. In a fiber it returns after that has
-  // happened, elsewhere it may be before. Idempotent.
+  // Wakes all who wait with `closed` and closes the descriptor. In a fiber it returns after that
+  // has happened, elsewhere it may be before. Idempotent.
   void close() noexcept;
 
   // The owner goes away; closes if need be.
@@ -103,21 +106,21 @@ class watch : public list_hook {
 
   mutable spin_lock lock_;
   int fd_;
-  loop* on_ = nullptr;              // not null: the loop may know the descriptor
-  unsigned holders_ = 1;            // the owner, and the loop from the first wait on
+  loop* on_ = nullptr;    // not null: the loop may know the descriptor
+  unsigned holders_ = 1;  // the owner, and the loop from the first wait on
   unsigned inside_ = 0;
   bool entered_[2] = {false, false};
   waitable* waiting_[2] = {nullptr, nullptr};
   waitable* closer_ = nullptr;
   bool ready_[2] = {false, false};
-  bool hung_up_ = false;            // the peer has sent its end: reading never has to wait again
+  bool hung_up_ = false;  // the peer has sent its end: reading never has to wait again
   int error_[2] = {0, 0};
   std::atomic<bool> closed_{false};  // written under lock_
   bool fd_closed_ = false;
   bool arm_posted_ = false;
   unsigned armed_ = 0;
 
-  bool open_ = false;               // the uv handle, like what follows: with access only
+  bool open_ = false;  // the uv handle, like what follows: with access only
   unsigned started_ = 0;
   bool on_edges_ = false;
   uv_poll_t handle_;

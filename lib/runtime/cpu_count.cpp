@@ -47,7 +47,8 @@ double quota_v1(const std::string& folder) {
 }
 
 // The least quota from this group up to the root of its hierarchy.
-double least_upwards(const std::string& root, std::string group, double (*read)(const std::string&)) {
+double least_upwards(const std::string& root, std::string group,
+                     double (*read)(const std::string&)) {
   double least = read(root);
   while (group.size() > 1) {
     least = std::min(least, read(root + group));

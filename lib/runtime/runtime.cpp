@@ -1,7 +1,8 @@
 // Wires scheduler, reactor and thread pool together; see runtime.hpp for what users may expect.
 //
-// (1) Order of the end: cancel and wait for fibers, join the workers, then the pool, then the loops.
-// (2) A fork without exec leaves the child without our threads: there, starting anything throws.
+// (1) Order of the end: cancel and wait for fibers, join the workers, then the pool, then the
+// loops. (2) A fork without exec leaves the child without our threads: there, starting anything
+// throws.
 #include <weft/runtime.hpp>
 
 #include <pthread.h>
@@ -145,7 +146,7 @@ metrics runtime::stats() const {
   now.workers = from.worker_count();
   now.fibers_live = from.fibers.live();
   now.fibers_spawned = from.fibers.total();
-  std::uint64_t queued = from.injected().size();
+  std::uint64_t queued = from.injected().size() + from.overflowed().size();
   std::uint64_t running = 0;
   for (unsigned i = 0; i < now.workers; ++i) {
     const detail::worker& each = from.at(i);

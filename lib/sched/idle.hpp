@@ -3,12 +3,14 @@
 //
 // (1) A worker publishes "asleep" before its last look at the queues; a submitter pushes before it
 //     looks for a sleeper. All four are sequentially consistent, so one of the two sees the other.
-// (2) Nobody is woken while a worker searches: it will see the work, or publish and look again; what
+// (2) Nobody is woken while a worker searches: it will see the work, or publish and look again;
+// what
 //     it finds then, it finds as a searcher.
 // (3) A searcher gives up its role before the last look of (1). The last one that finds work wakes
 //     the next, if there is more.
-// (4) Whoever clears a sleeper's bit owes it one poller wake; the sleeper then starts as a searcher.
-// Rejected: handing the fiber straight to a sleeper. It loses locality when the submitter parks next.
+// (4) Whoever clears a sleeper's bit owes it one poller wake; the sleeper then starts as a
+// searcher. Rejected: handing the fiber straight to a sleeper. It loses locality when the submitter
+// parks next.
 #pragma once
 #include <array>
 #include <atomic>
@@ -56,9 +58,7 @@ class basic_idle_set {
   }
 
   // Returns whether this was the last searcher.
-  bool stop_searching() noexcept {
-    return searching_.fetch_sub(1, std::memory_order_seq_cst) == 1;
-  }
+  bool stop_searching() noexcept { return searching_.fetch_sub(1, std::memory_order_seq_cst) == 1; }
 
   bool is_asleep(unsigned worker) const noexcept {
     return (words_[worker / 64].load(std::memory_order_seq_cst) & bit(worker)) != 0;

@@ -9,8 +9,8 @@ class poller {
  public:
   virtual ~poller() = default;
 
-  // Its own worker: handles what is ready, and sleeps until something is, until wake(), or until the
-  // deadline. A deadline in the past means: look, do not sleep.
+  // Its own worker: handles what is ready, and sleeps until something is, until wake(), or until
+  // the deadline. A deadline in the past means: look, do not sleep.
   virtual void poll(nanos until) noexcept = 0;
 
   // Any thread: makes the present or the next poll() return soon.

@@ -62,15 +62,16 @@ void scheduler::start_fiber(control& fresh) {
   {
     std::lock_guard<spin_lock> hold(outside_);
     if (stopping())
-      throw std::logic_error("weft: this runtime has been shut down; make a new one to start fibers");
+      throw std::logic_error(
+          "weft: this runtime has been shut down; make a new one to start fibers");
     fibers.add(fresh);
   }
   submit(fresh);
 }
 
 void scheduler::begin_stop() noexcept {
-  // Against start_fiber(): it adds to the registry, then reads stopping_. Whoever is not in the shard
-  // when we come to it sees stopping_ set, by the shard's lock.
+  // Against start_fiber(): it adds to the registry, then reads stopping_. Whoever is not in the
+  // shard when we come to it sees stopping_ set, by the shard's lock.
   {
     std::lock_guard<spin_lock> hold(outside_);
     stopping_.store(true, std::memory_order_seq_cst);
@@ -127,7 +128,7 @@ void scheduler::wake_all() noexcept {
 }
 
 bool scheduler::work_visible() const noexcept {
-  if (injected_.size() > 0) return true;
+  if (injected_.size() > 0 || overflowed_.size() > 0) return true;
   return std::any_of(workers_.begin(), workers_.end(),
                      [](const auto& each) { return each->has_work_to_share(); });
 }

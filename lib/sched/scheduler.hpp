@@ -1,6 +1,7 @@
 // All workers of one runtime, and what they share: injector, idle set, monitor, shutdown.
 //
-// (1) Shutdown: begin_stop() cancels every live fiber and makes later ones start cancelled. When the
+// (1) Shutdown: begin_stop() cancels every live fiber and makes later ones start cancelled. When
+// the
 //     registry is empty after that, it stays empty; the scheduler is finished, the workers leave
 //     their loops, and only then pollers are closed. Plain threads cannot add fibers after
 //     begin_stop(), so "empty" is final.
@@ -66,6 +67,9 @@ class scheduler final : public fiber_home {
   unsigned worker_count() const noexcept { return static_cast<unsigned>(workers_.size()); }
   worker& at(unsigned index) noexcept { return *workers_[index]; }
   idle_set& idle() noexcept { return idle_; }
+  // What has begun and no longer fits a worker's ring; and what is fresh or comes from outside.
+  // Apart, so that a flood of new fibers does not stand before those that were woken.
+  injector<control>& overflowed() noexcept { return overflowed_; }
   injector<control>& injected() noexcept { return injected_; }
   std::uint8_t stack_class() const noexcept { return stack_class_; }
 
@@ -87,6 +91,7 @@ class scheduler final : public fiber_home {
   const bool with_monitor_;
   const std::uint8_t stack_class_;
   idle_set idle_;
+  injector<control> overflowed_;
   injector<control> injected_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;

@@ -89,7 +89,7 @@ void timer_queue::disarm(timer& item) noexcept {
 
 std::size_t timer_queue::expire(nanos now) noexcept {
   std::size_t fired = 0;
-  while (earliest() <= now) {
+  while (size() > 0 && earliest() <= now) {
     std::array<waitable*, batch> wakes;
     std::size_t wake_count = 0;
     timer* scopes = nullptr;
@@ -107,7 +107,8 @@ std::size_t timer_queue::expire(nanos now) noexcept {
         }
         waitable& who = *due.waiter;
         due.state.store(timer::phase::idle, std::memory_order_relaxed);
-        if (try_claim(who, wake_reason::timed_out) == claim::must_resume) wakes[wake_count++] = &who;
+        if (try_claim(who, wake_reason::timed_out) == claim::must_resume)
+          wakes[wake_count++] = &who;
       }
       publish();
     }

@@ -9,9 +9,9 @@
 
 namespace weft::detail {
 namespace {
-constexpr unsigned run_next_limit = 16;     // hand-overs in a row before the queue gets a turn
-constexpr unsigned ready_first_every = 8;   // picks between two that prefer the ready to the fresh
-constexpr std::size_t stack_cache = 64;     // hot stacks a worker keeps
+constexpr unsigned run_next_limit = 16;    // hand-overs in a row before the queue gets a turn
+constexpr unsigned fresh_first_every = 8;  // picks between two that prefer the fresh to the ready
+constexpr std::size_t stack_cache = 64;    // hot stacks a worker keeps
 constexpr std::size_t stack_batch = 16;
 }  // namespace
 
@@ -99,9 +99,9 @@ departure worker::fiber_main(thread_side& entered) {
 
 void worker::resume_from_main(control& next) noexcept {
   if (next.on == nullptr && !bind_stack(next)) {
-    end_unstarted(next, std::make_exception_ptr(std::system_error(
-                            std::make_error_code(std::errc::not_enough_memory),
-                            "weft: no memory for the stack of a new fiber")));
+    end_unstarted(next, std::make_exception_ptr(
+                            std::system_error(std::make_error_code(std::errc::not_enough_memory),
+                                              "weft: no memory for the stack of a new fiber")));
     return;
   }
   running = &next;
@@ -137,7 +137,8 @@ control* worker::pick() noexcept {
     if ((tick_ & 1) != 0 || !has_work_to_share())
       if (control* next = pinned_.pop()) return next;
   }
-  const bool ready_first = tick_ % ready_first_every == 0;
+  // What has begun comes before what has not, so that a flood of new work delays nobody for long.
+  const bool ready_first = tick_ % fresh_first_every != 0;
   control* next = ready_first ? ready_.pop() : fresh_.pop();
   if (next == nullptr) next = ready_first ? fresh_.pop() : ready_.pop();
   return next;
@@ -160,7 +161,7 @@ void worker::make_ready(control& claimed) noexcept {
 }
 
 void worker::enqueue_ready(control& item) noexcept {
-  while (!ready_.push(&item)) home_.injected().push(ready_.take_half());
+  while (!ready_.push(&item)) home_.overflowed().push(ready_.take_half());
   if (home_.worker_count() > 1 && ready_.size() > 1) home_.wake_one();
 }
 

@@ -4,8 +4,8 @@
 // (1) A fiber is published (parked, queued, or its stack reused) only by arrived(), on the context
 //     that runs next: never while anyone still stands on its stack.
 // (2) Fibers switch directly to the next fiber. The thread's own context, main_, runs when there is
-//     no next one, and every ~64 switches: it polls, steals and sleeps, and libuv's callbacks run on
-//     its large stack.
+//     no next one, and every ~64 switches: it polls, steals and sleeps, and libuv's callbacks run
+//     on its large stack.
 // (3) A fiber that ends takes the next unstarted one onto its own stack, without a switch.
 // (4) A woken fiber goes to the run-next slot, so that a hand-over stays on this core; after
 //     run_next_limit in a row it has to queue. Thieves leave the slot alone; only the monitor takes
@@ -17,6 +17,7 @@
 #include <memory>
 
 #include "fiber/control.hpp"
+#include "sched/injector.hpp"
 #include "sched/poller.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/timer_queue.hpp"
@@ -87,7 +88,8 @@ class worker final : public carrier {
 
   void resume_from_main(control& next) noexcept;
   control* find_work() noexcept;
-  control* take_injected() noexcept;
+  control* take_shared() noexcept;
+  control* take_from(injector<control>& queue, std::size_t most) noexcept;
   control* search() noexcept;
   control* steal_from(worker& victim) noexcept;
   void found_work() noexcept;
@@ -116,6 +118,7 @@ class worker final : public carrier {
   unsigned ticks_per_look_ = 64;
   nanos last_poll_ = 0;
   bool searching_ = false;
+  bool new_work_first_ = false;
   std::uint32_t random_;
 
   stack* hot_stacks_ = nullptr;

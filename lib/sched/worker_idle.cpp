@@ -13,7 +13,7 @@ namespace {
 constexpr nanos poll_period = 200'000;
 constexpr nanos poll_too_late = 1'000'000;
 constexpr unsigned most_ticks = 64;
-constexpr std::size_t injected_batch = 128;
+constexpr std::size_t shared_batch = 128;
 constexpr std::size_t many_timers = 64;
 constexpr nanos shared_wake_period = 100'000;
 
@@ -52,7 +52,7 @@ control* worker::find_work() noexcept {
       coarse_now = now;
       if (since >= poll_period) {
         poll_now();
-        if (control* next = take_injected()) {
+        if (control* next = take_shared()) {
           found_work();
           return next;
         }
@@ -67,7 +67,7 @@ control* worker::find_work() noexcept {
       found_work();
       return next;
     }
-    if (control* next = take_injected()) {
+    if (control* next = take_shared()) {
       found_work();
       return next;
     }
@@ -84,11 +84,22 @@ control* worker::find_work() noexcept {
   }
 }
 
-control* worker::take_injected() noexcept {
-  const std::size_t waiting = home_.injected().size();
+// A share of what overflowed, or of what is new; the other way round every second time.
+control* worker::take_shared() noexcept {
+  new_work_first_ = !new_work_first_;
+  injector<control>& first = new_work_first_ ? home_.injected() : home_.overflowed();
+  injector<control>& second = new_work_first_ ? home_.overflowed() : home_.injected();
+  // With work of its own left, one is enough: the rest would stand before it.
+  const std::size_t most = has_work_to_share() ? 1 : shared_batch;
+  if (control* next = take_from(first, most)) return next;
+  return take_from(second, most);
+}
+
+control* worker::take_from(injector<control>& queue, std::size_t most) noexcept {
+  const std::size_t waiting = queue.size();
   if (waiting == 0) return nullptr;
   const std::size_t share = waiting / home_.worker_count() + 1;
-  auto batch = home_.injected().take(share < injected_batch ? share : injected_batch);
+  auto batch = queue.take(share < most ? share : most);
   control* first = batch.pop();
   while (control* next = batch.pop()) enqueue_ready(*next);
   return first;
@@ -149,8 +160,8 @@ void worker::sleep() noexcept {
     searching_ = home_.idle().try_search();  // idle.hpp (2): who pushed relied on us
 }
 
-// When to wake for timers. With many of them armed, several may as well share one wake-up: each costs
-// as much as the switches of a hundred fibers.
+// When to wake for timers. With many of them armed, several may as well share one wake-up: each
+// costs as much as the switches of a hundred fibers.
 nanos worker::next_alarm() noexcept {
   const nanos earliest = timers_.earliest();
   if (timers_.size() < many_timers) return earliest;

@@ -19,10 +19,10 @@ scope_frame::scope_frame(kind what, std::int64_t deadline) {
   static_assert(sizeof(deadline_scope) <= sizeof room_);
   control& self = require_fiber(what == kind::shield ? "shield" : "with_timeout()");
   // One layout for both: a shield is a cancel_scope, which the deadline scope begins with.
-  cancel_scope* made =
-      what == kind::shield
-          ? ::new (static_cast<void*>(room_)) cancel_scope(cancel_scope::kind::shield)
-          : ::new (static_cast<void*>(room_)) deadline_scope(deadline);
+  cancel_scope* made = what == kind::shield ? ::new (static_cast<void*>(room_))
+                                                  cancel_scope(cancel_scope::kind::shield)
+                                            : ::new (static_cast<void*>(room_))
+                                                  deadline_scope(deadline);
   push_scope(*made, self);
 }
 

@@ -1,11 +1,12 @@
 // Groups: children that end before the scope does.
-// The parent's fiber makes, waits and destroys; any fiber may start children; each child reports its
-// end on its own stack.
+// The parent's fiber makes, waits and destroys; any fiber may start children; each child reports
+// its end on its own stack.
 //
 // (1) alive and the list of children change together under scope::lock. The parent returns from
-//     wait() only after it saw alive == 0 under that lock, and a child does not touch the group after
-//     the unlock in which it was counted off: so the group may be destroyed at once.
-// (2) The first failure is kept and cancels the siblings; it counts as received, and so do the later
+//     wait() only after it saw alive == 0 under that lock, and a child does not touch the group
+//     after the unlock in which it was counted off: so the group may be destroyed at once.
+// (2) The first failure is kept and cancels the siblings; it counts as received, and so do the
+// later
 //     ones: they are mostly consequences. Their handles still give them to whoever joins them.
 #include <weft/group.hpp>
 
@@ -22,7 +23,7 @@ namespace {
 struct group_state : group_scope {
   group_state() noexcept { child_ended = &group_state::ended; }
 
-  wait_list waiters;           // guarded by lock, like all below
+  wait_list waiters;  // guarded by lock, like all below
   std::exception_ptr failure_of_child;
 
   static void ended(group_scope& scope, control& child) noexcept {
@@ -103,7 +104,8 @@ group::~group() {
   // A failure that wait() never fetched: nobody can receive it any more. While another exception
   // unwinds the fiber, that one speaks for both.
   if (std::exception_ptr lost = state.take_failure())
-    if (detail::may_interrupt(*state.owner)) (*state.owner->home->handler)("child of a group", lost);
+    if (detail::may_interrupt(*state.owner))
+      (*state.owner->home->handler)("child of a group", lost);
   state.~group_state();
 }
 

@@ -90,8 +90,7 @@ namespace {
 // Returns whether the fiber has ended.
 bool wait_until_done(control& task, nanos deadline) {
   if (task_done(&task)) return true;
-  if (current_fiber() == &task)
-    throw std::logic_error("weft: a fiber cannot wait for its own end");
+  if (current_fiber() == &task) throw std::logic_error("weft: a fiber cannot wait for its own end");
   parking wait("join");
   wait_node node(wait.self());
   {
@@ -137,7 +136,8 @@ void collect_task(control* task) {
 
 control* fiber_handle::valid() const {
   if (task_ == nullptr)
-    throw std::logic_error("weft: this handle refers to no fiber (default-made, moved from, or detached)");
+    throw std::logic_error(
+        "weft: this handle refers to no fiber (default-made, moved from, or detached)");
   return task_;
 }
 

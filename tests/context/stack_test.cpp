@@ -52,7 +52,8 @@ bool resident(const char* at) {
 }
 
 void touch(stack& used, std::size_t pages_from_top) {
-  for (std::size_t i = 1; i <= pages_from_top; ++i) used.top()[-static_cast<std::ptrdiff_t>(i * page) + 64] = 1;
+  for (std::size_t i = 1; i <= pages_from_top; ++i)
+    used.top()[-static_cast<std::ptrdiff_t>(i * page) + 64] = 1;
 }
 
 std::vector<stack*> acquire_many(std::uint8_t size_class, std::size_t count) {

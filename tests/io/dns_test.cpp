@@ -48,7 +48,8 @@ extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo
                            addrinfo** out) {
   using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
   static const auto real = reinterpret_cast<function>(dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (host == nullptr || std::strstr(host, ".test") == nullptr) return real(host, service, hints, out);
+  if (host == nullptr || std::strstr(host, ".test") == nullptr)
+    return real(host, service, hints, out);
   if (std::strcmp(host, "unknown.test") == 0) return EAI_NONAME;
   if (std::strcmp(host, "silent.test") == 0) return EAI_AGAIN;
   if (std::strcmp(host, "broken.test") == 0) return EAI_FAIL;
@@ -67,7 +68,8 @@ FIBER_SUITE(Dns);
 
 TEST_P(Dns, DigitsAreTheirOwnAddress) {
   inside([] {
-    EXPECT_EQ(weft::resolve("127.0.0.1"), std::vector<weft::address>{weft::address("127.0.0.1", 0)});
+    EXPECT_EQ(weft::resolve("127.0.0.1"),
+              std::vector<weft::address>{weft::address("127.0.0.1", 0)});
     EXPECT_EQ(weft::resolve("::1", 80), std::vector<weft::address>{weft::address("::1", 80)});
   });
 }
@@ -149,6 +151,8 @@ TEST_P(Dns, AnAnswerThatRacesWithCancellationIsHarmless) {
   });
 }
 
-TEST(DnsOutsideAFiber, IsALogicError) { EXPECT_THROW(weft::resolve("127.0.0.1"), std::logic_error); }
+TEST(DnsOutsideAFiber, IsALogicError) {
+  EXPECT_THROW(weft::resolve("127.0.0.1"), std::logic_error);
+}
 
 }  // namespace

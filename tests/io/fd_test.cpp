@@ -302,9 +302,8 @@ TEST_P(Fd, AReaderThatIsGoneIsAnErrorNotASignal) {
 TEST_P(Fd, WriteThatWaitsLearnsThatTheReaderIsGone) {
   inside([] {
     auto pipe = descriptors::pipe();
-    auto writer = weft::go([&] {
-      return failure_of([&] { weft::write(pipe[1], std::string(1 << 20, 'x')); });
-    });
+    auto writer = weft::go(
+        [&] { return failure_of([&] { weft::write(pipe[1], std::string(1 << 20, 'x')); }); });
     until_parked(1);
     pipe.close(0);
     EXPECT_EQ(writer.join(), std::errc::broken_pipe);
@@ -349,8 +348,8 @@ TEST_P(Fd, CancellingWakesWhoWaits) {
     std::vector<weft::fiber<std::string>> waiters;
     waiters.push_back(weft::go([&] { return outcome([&] { read_some(pair[0]); }); }));
     waiters.push_back(weft::go([&] { return outcome([&] { weft::wait_readable(pair[0]); }); }));
-    waiters.push_back(
-        weft::go([&] { return outcome([&] { weft::write(pair[1], std::string(1 << 22, 'x')); }); }));
+    waiters.push_back(weft::go(
+        [&] { return outcome([&] { weft::write(pair[1], std::string(1 << 22, 'x')); }); }));
     auto other = descriptors::socket_pair();
     waiters.push_back(weft::go([&] { return outcome([&] { read_some(other[0]); }); }));
     until_parked(2);
@@ -370,10 +369,11 @@ TEST_P(Fd, ATimeoutLosesNoBytes) {
     EXPECT_THROW(weft::with_timeout(1ms, [&] { read_some(pair[0]); }), weft::timed_out);
     weft::write(pair[1], "still there");
     EXPECT_EQ(read_some(pair[0]), "still there");
-    EXPECT_EQ(weft::with_timeout(1h, [&] {
-                weft::write(pair[1], "x");
-                return read_some(pair[0]);
-              }),
+    EXPECT_EQ(weft::with_timeout(1h,
+                                 [&] {
+                                   weft::write(pair[1], "x");
+                                   return read_some(pair[0]);
+                                 }),
               "x");
   });
 }
@@ -382,9 +382,7 @@ TEST_P(Fd, ACancelledFiberReadsNothing) {
   inside([] {
     auto pair = descriptors::socket_pair();
     weft::write(pair[1], "here");
-    auto reader = weft::go([&] {
-      weft::with_timeout(0s, [&] { read_some(pair[0]); });
-    });
+    auto reader = weft::go([&] { weft::with_timeout(0s, [&] { read_some(pair[0]); }); });
     EXPECT_THROW(reader.join(), weft::timed_out);
     EXPECT_EQ(read_some(pair[0]), "here");
   });

@@ -129,7 +129,8 @@ TEST_P(Serve, OnlyUnexpectedErrorsArePrinted) {
       if (word == "closed") client.write("x");
       throw std::runtime_error("surprise");
     });
-    for (const char* word : {"end", "late", "closed", "odd", "else"}) EXPECT_EQ(ask(listener, word), "");
+    for (const char* word : {"end", "late", "closed", "odd", "else"})
+      EXPECT_EQ(ask(listener, word), "");
     listener.close();
     server.join();
   });
@@ -147,7 +148,8 @@ TEST_P(Serve, AnOnErrorThatThrowsDoesNoHarm) {
     how.on_error = [](const weft::address&, const std::exception_ptr&) {
       throw std::runtime_error("worse");
     };
-    auto server = start(listener, [](weft::tcp_stream) { throw std::runtime_error("bad"); }, how);
+    auto server = start(
+        listener, [](weft::tcp_stream) { throw std::runtime_error("bad"); }, how);
     EXPECT_EQ(ask(listener, ""), "");
     listener.close();
     EXPECT_EQ(server.join(), "done");

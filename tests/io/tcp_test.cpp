@@ -172,6 +172,7 @@ TEST_P(Tcp, ABusyConnectionDoesNotStarveOthers) {
   });
 }
 
+// A read stops short of urgent data although more has come.
 // ---- ends that are not kind
 
 TEST_P(Tcp, AResetWhileWritingIsAnError) {
@@ -251,8 +252,8 @@ TEST_P(Tcp, ClosingWakesReaderAndWriter) {
   });
 }
 
-// The number of the closed descriptor goes to the next one that is opened, and the reader of the old
-// must not get what comes for the new.
+// The number of the closed descriptor goes to the next one that is opened, and the reader of the
+// old must not get what comes for the new.
 TEST_P(Tcp, AReaderNeverGetsTheBytesOfALaterDescriptor) {
   inside([] {
     auto listener = weft::listen_tcp("127.0.0.1", 0);
@@ -297,9 +298,8 @@ TEST_P(Tcp, ASecondReaderIsRefused) {
     until_parked(2);
     std::error_condition refused;
     while (!refused) {  // until the first two are inside
-      refused = failure_of([&, &client = client] {
-        weft::with_timeout(1ms, [&] { client.read(&byte, 1); });
-      });
+      refused = failure_of(
+          [&, &client = client] { weft::with_timeout(1ms, [&] { client.read(&byte, 1); }); });
     }
     EXPECT_EQ(refused, std::errc::device_or_resource_busy);
     server.write("r");
@@ -379,9 +379,8 @@ TEST_P(Tcp, CancellingWakesEveryCallThatWaits) {
     auto [client, server] = tcp_pair();
     std::vector<weft::fiber<std::string>> waiters;
     waiters.push_back(weft::go([&] { return outcome([&] { listener.accept(); }); }));
-    waiters.push_back(weft::go([&server = server] {
-      return outcome([&] { weft::read_exactly(server, 1); });
-    }));
+    waiters.push_back(
+        weft::go([&server = server] { return outcome([&] { weft::read_exactly(server, 1); }); }));
     waiters.push_back(weft::go([&server = server] {
       return outcome([&] {
         for (;;) server.write(std::string(100'000, 'x'));
@@ -401,9 +400,8 @@ class full_listener {
   full_listener() : listener_(weft::listen_tcp("127.0.0.1", 0, {0, false, false})) {
     for (bool full = false; !full;) {
       try {
-        weft::with_timeout(20ms, [&] {
-          waiting_.push_back(weft::connect_tcp("127.0.0.1", listener_.port()));
-        });
+        weft::with_timeout(
+            20ms, [&] { waiting_.push_back(weft::connect_tcp("127.0.0.1", listener_.port())); });
       } catch (const weft::timed_out&) {
         full = true;
       }
@@ -421,9 +419,8 @@ TEST_P(Tcp, ConnectIsCancelledAndTimesOut) {
     full_listener full;
     EXPECT_THROW(weft::with_timeout(5ms, [&] { weft::connect_tcp("127.0.0.1", full.port()); }),
                  weft::timed_out);
-    auto connecting = weft::go([&] {
-      return outcome([&] { weft::connect_tcp("localhost", full.port()); });
-    });
+    auto connecting =
+        weft::go([&] { return outcome([&] { weft::connect_tcp("localhost", full.port()); }); });
     until_parked(1);
     connecting.cancel();
     EXPECT_EQ(outcome(connecting), "cancelled");
@@ -434,9 +431,8 @@ TEST_P(Tcp, ATimeoutLosesNoBytes) {
   inside([] {
     auto [client, server] = tcp_pair();
     for (int round = 0; round < 20; ++round) {
-      EXPECT_THROW(
-          weft::with_timeout(1ms, [&client = client] { weft::read_exactly(client, 1); }),
-          weft::timed_out);
+      EXPECT_THROW(weft::with_timeout(1ms, [&client = client] { weft::read_exactly(client, 1); }),
+                   weft::timed_out);
       server.write("hello");
       EXPECT_EQ(weft::read_exactly(client, 5), "hello");
     }
@@ -545,8 +541,8 @@ TEST_P(Tcp, APortCanBeTakenAgainAsSoonAsItsListenerIsClosed) {
     }
     auto listener = weft::listen_tcp("127.0.0.1", port);
     const std::string text = outcome([&] { weft::listen_tcp("127.0.0.1", port); });
-    EXPECT_EQ(text, "cannot listen on 127.0.0.1:" + std::to_string(port) +
-                        ": Address already in use");
+    EXPECT_EQ(text,
+              "cannot listen on 127.0.0.1:" + std::to_string(port) + ": Address already in use");
   });
 }
 
@@ -566,7 +562,8 @@ TEST_P(Tcp, WithoutAHostAllInterfacesAreListenedOn) {
     auto acceptor = weft::go([&] { listener.accept(); });
     weft::connect_tcp("127.0.0.1", listener.port());
     acceptor.join();
-    if (listener.local_address().kind() != weft::address::family::ipv6) return;  // a host without it
+    if (listener.local_address().kind() != weft::address::family::ipv6)
+      return;  // a host without it
     auto again = weft::go([&] { listener.accept(); });
     weft::connect_tcp("::1", listener.port());
     again.join();

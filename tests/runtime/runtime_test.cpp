@@ -63,24 +63,31 @@ TEST_P(Runtime, TwoRuntimesWaitForEachOther) {
     int sum = 0;
     for (int i = 0; i < 200 / weft_test::slowness; ++i)
       sum += two.go([&] {
-               EXPECT_EQ(weft::runtime::current(), &two);
-               weft::yield();
-               return 1;
-             }).join();
+                  EXPECT_EQ(weft::runtime::current(), &two);
+                  weft::yield();
+                  return 1;
+                })
+                 .join();
     return sum;
   });
   EXPECT_EQ(outer.join(), 200 / weft_test::slowness);
 }
 
 TEST_P(Runtime, RunMayBeCalledAgain) {
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(inside([i] { return weft::go([i] { return i; }).join(); }), i);
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(inside([i] { return weft::go([i] { return i; }).join(); }), i);
 }
 
 TEST_P(Runtime, RunWorksOnSeveralThreadsAtOnce) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t)
     threads.emplace_back([this, t] {
-      EXPECT_EQ(weft::run(how(), [t] { weft::sleep(1ms); return t; }), t);
+      EXPECT_EQ(weft::run(how(),
+                          [t] {
+                            weft::sleep(1ms);
+                            return t;
+                          }),
+                t);
     });
   for (auto& t : threads) t.join();
 }

@@ -298,17 +298,16 @@ TEST(IdleMutant, SleepingAsASearcherLosesWork) {
 }
 
 TEST(IdleMutant, ALastSearcherThatWakesNobodyLeavesWorkBehind) {
-  EXPECT_EQ(
-      explore({2, 1, 2, false, true}, at_most(4), mutant::leaves_the_rest_alone).failure,
-      "there is work, and one sleeps");
+  EXPECT_EQ(explore({2, 1, 2, false, true}, at_most(4), mutant::leaves_the_rest_alone).failure,
+            "there is work, and one sleeps");
 }
 
 // The submitter took the worker for a searcher, so whatever that finds it finds as one.
 TEST(IdleMutant, AFindOfTheLastLookThatCallsNobodyLeavesWorkBehind) {
-  EXPECT_EQ(explore({2, 1, 2, false, true}, at_most(4),
-                    mutant::finds_at_the_last_look_and_tells_nobody)
-                .failure,
-            "there is work, and one sleeps");
+  EXPECT_EQ(
+      explore({2, 1, 2, false, true}, at_most(4), mutant::finds_at_the_last_look_and_tells_nobody)
+          .failure,
+      "there is work, and one sleeps");
 }
 
 TEST(IdleMutant, PushingWithAReleaseStoreLosesWork) {

@@ -1,18 +1,18 @@
 // A model checker for small protocols of atomics: runs every interleaving of a few threads, one
 // atomic operation at a time, and says which one broke a rule.
 //
-// The code under test is the real one, with model::atomic in place of std::atomic. Each "thread" is a
-// coroutine that stops before every operation; the explorer decides who goes on. It runs the program
-// again and again, depth first over these decisions, and leaves out states it has seen: memory plus
-// what each thread has read so far, since that is all a deterministic thread can know.
+// The code under test is the real one, with model::atomic in place of std::atomic. Each "thread" is
+// a coroutine that stops before every operation; the explorer decides who goes on. It runs the
+// program again and again, depth first over these decisions, and leaves out states it has seen:
+// memory plus what each thread has read so far, since that is all a deterministic thread can know.
 //
 // Memory is sequentially consistent, or `weak`: then each thread has a buffer of stores that become
 // visible later, in any order between variables, except that a release store waits for those before
 // it. Sequentially consistent stores and all read-modify-writes empty the buffer. That is x86 and a
 // bit more (stores of one thread may pass each other, as on Arm), but loads are never reordered.
 //
-// What is too large for all interleavings can be run with a limit on preemptions: how often a thread
-// that could go on is made to wait. Nearly every known bug of this kind needs two or three.
+// What is too large for all interleavings can be run with a limit on preemptions: how often a
+// thread that could go on is made to wait. Nearly every known bug of this kind needs two or three.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -131,8 +131,8 @@ class explorer {
       buffer().push_back({at, value, order == std::memory_order_release});
     }
   }
-  // change: old value to new value, or to itself for none. The thread has no turn while `enabled` is
-  // given and says no.
+  // change: old value to new value, or to itself for none. The thread has no turn while `enabled`
+  // is given and says no.
   template <class F>
   std::uint64_t exchange(std::size_t at, const char* what, F&& change,
                          const std::function<bool()>& enabled = {}) {
@@ -247,7 +247,9 @@ class explorer {
     if (preemptions_ < options_.most_preemptions) return;
     const auto goes_on = [this](const action& each) { return each.store < 0 && each.who == last_; };
     if (std::none_of(choices.begin(), choices.end(), goes_on)) return;
-    const auto preempts = [this](const action& each) { return each.store < 0 && each.who != last_; };
+    const auto preempts = [this](const action& each) {
+      return each.store < 0 && each.who != last_;
+    };
     choices.erase(std::remove_if(choices.begin(), choices.end(), preempts), choices.end());
   }
 
@@ -323,7 +325,8 @@ class explorer {
 
   // The next leaf of the tree of decisions.
   bool next_path() {
-    while (!path_.empty() && path_.back().taken + 1 == path_.back().choices.size()) path_.pop_back();
+    while (!path_.empty() && path_.back().taken + 1 == path_.back().choices.size())
+      path_.pop_back();
     if (path_.empty()) return false;
     ++path_.back().taken;
     return true;
@@ -346,7 +349,7 @@ class explorer {
   std::unordered_set<std::uint64_t> seen_;
   std::vector<decision> path_;
   std::vector<std::pair<unsigned, const char*>> trace_;
-  int on_turn_ = -1;  // -1: set-up and rules, which see memory directly
+  int on_turn_ = -1;        // -1: set-up and rules, which see memory directly
   std::uint16_t last_ = 0;  // who went on last
   std::size_t preemptions_ = 0;
   bool closing_ = false;
@@ -407,8 +410,8 @@ class atomic {
     return compare_exchange_strong(expected, wanted);
   }
 
-  // Waits until `ready` holds for what everyone can see, and exchanges, in one step. When the run is
-  // wound up it returns at once.
+  // Waits until `ready` holds for what everyone can see, and exchanges, in one step. When the run
+  // is wound up it returns at once.
   T await_exchange(const std::function<bool()>& ready, T value) noexcept {
     return decode(world().exchange(
         at_, "await", [&](std::uint64_t) { return encode(value); }, ready));
@@ -433,8 +436,8 @@ class atomic {
   }
   template <class F>
   T change(const char* what, F&& next) noexcept {
-    return decode(world().exchange(
-        at_, what, [&](std::uint64_t old) { return encode(next(decode(old))); }));
+    return decode(
+        world().exchange(at_, what, [&](std::uint64_t old) { return encode(next(decode(old))); }));
   }
 
   const std::size_t at_;

@@ -52,7 +52,8 @@ model::options weak() {
 }
 
 TEST(Model, ABufferedStoreIsSeenTooLate) {
-  const auto found = model::explore([] { return says_and_looks(std::memory_order_release); }, weak());
+  const auto found =
+      model::explore([] { return says_and_looks(std::memory_order_release); }, weak());
   EXPECT_EQ(found.failure, "neither saw the other");
 }
 
@@ -88,7 +89,8 @@ TEST(Model, AThreadThatWaitsForEverIsAtRest) {
   const auto found = model::explore([&] {
     auto shared = std::make_shared<two_words>();
     model::program now;
-    now.threads.push_back([=] { shared->x.await_exchange([=] { return shared->y.visible() == 1; }, 1); });
+    now.threads.push_back(
+        [=] { shared->x.await_exchange([=] { return shared->y.visible() == 1; }, 1); });
     now.at_rest = [&rested] { rested = true; };
     return now;
   });

@@ -181,7 +181,8 @@ struct ring_world {
     for (ring* each : {&owned, &thiefs, &second_thiefs})
       while (item* left = each->pop()) ++left->taken;
     for (const item& each : pool)
-      model::require(each.taken == (each.number < pushed ? 1 : 0), "an item was lost or taken twice");
+      model::require(each.taken == (each.number < pushed ? 1 : 0),
+                     "an item was lost or taken twice");
   }
 };
 
@@ -195,7 +196,8 @@ struct deque_world {
   void check(int pushed) {
     while (item* left = owned.pop()) ++left->taken;
     for (const item& each : pool)
-      model::require(each.taken == (each.number < pushed ? 1 : 0), "an item was lost or taken twice");
+      model::require(each.taken == (each.number < pushed ? 1 : 0),
+                     "an item was lost or taken twice");
   }
 };
 
@@ -245,9 +247,7 @@ void ring_thief(ring_world& world) {
   take(world.thiefs.pop());
   take(world.owned.steal_half(world.thiefs));
 }
-void thief_of_the_thief(ring_world& world) {
-  take(world.thiefs.steal_half(world.second_thiefs));
-}
+void thief_of_the_thief(ring_world& world) { take(world.thiefs.steal_half(world.second_thiefs)); }
 
 TEST_P(EveryInterleaving, ARingsOwnerAndAThiefTakeEachItemOnce) {
   expect_none_breaks(explore<ring_world>(memory(), 3, ring_owner_of_three, ring_thief));
@@ -283,9 +283,7 @@ TEST_P(EveryInterleaving, AFullRingGivesItsHalfAwayWhileAThiefStealsFromIt) {
   auto owner = [](ring_world& world) {
     for (int i = 0; i < 6; ++i) world.push(i);
   };
-  auto thief = [](ring_world& world) {
-    take(world.owned.steal_half(world.thiefs));
-  };
+  auto thief = [](ring_world& world) { take(world.owned.steal_half(world.thiefs)); };
   expect_none_breaks(explore<ring_world>(memory(), 6, owner, thief));
 }
 

@@ -33,12 +33,13 @@ struct fake_fiber : control {
 
 // What arm_deadlines() does on a worker.
 void arm_deadlines_in(timer_queue& queue, control& fiber, deadline_scope& scope) {
+  scope.deadline_armed = true;
   --fiber.unarmed_deadlines;
   queue.add(scope.alarm);
 }
 
-// A wait with a deadline whose fiber has not left its stack yet: the timer may win it, and has nobody
-// to resume.
+// A wait with a deadline whose fiber has not left its stack yet: the timer may win it, and has
+// nobody to resume.
 struct fake_wait {
   explicit fake_wait(nanos deadline) {
     who.word = waitable::arming;
@@ -331,8 +332,8 @@ constexpr int rounds = 1000;
 #endif
 constexpr int per_round = 64;
 
-// The owner arms and lets expire; another thread ends the same waits and frees them at once. What is
-// touched after disarm() has returned is a use after free, or a claim of the next wait.
+// The owner arms and lets expire; another thread ends the same waits and frees them at once. What
+// is touched after disarm() has returned is a use after free, or a claim of the next wait.
 TEST(TimerQueueStress, AfterDisarmingTheTimerTouchesNothing) {
   timer_queue queue;
   std::atomic<int> round_begun{0}, round_over{0};
@@ -340,7 +341,7 @@ TEST(TimerQueueStress, AfterDisarmingTheTimerTouchesNothing) {
   int lost = 0, hit_later_wait = 0;
   std::thread other([&] {
     for (int round = 1; round <= rounds; ++round) {
-      while (round_begun.load(std::memory_order_acquire) != round) cpu_relax();
+      while (round_begun.load(std::memory_order_acquire) != round) std::this_thread::yield();
       for (auto& each : waits) {
         const bool mine = try_claim(each->who, wake_reason::notified) == claim::taken;
         if (!mine && !each->timed_out()) ++lost;
@@ -361,7 +362,10 @@ TEST(TimerQueueStress, AfterDisarmingTheTimerTouchesNothing) {
     }
     round_begun.store(round, std::memory_order_release);
     for (nanos now = 0; now < per_round; now += 2) queue.expire(now);
-    while (round_over.load(std::memory_order_acquire) != round) queue.expire(per_round);
+    while (round_over.load(std::memory_order_acquire) != round) {
+      queue.expire(per_round);
+      std::this_thread::yield();
+    }
     ASSERT_EQ(queue.size(), 0u);
   }
   other.join();

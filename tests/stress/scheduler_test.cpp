@@ -48,23 +48,26 @@ TEST_P(Scheduler, RunsEverySpawnedFiberExactlyOnce) {
     outside.emplace_back([&, t] {
       std::vector<weft::fiber<void>> mine;
       for (int i = 0; i < each; ++i)
-        mine.push_back(fibers.go([&runs, at = t * each + i] { ++runs[static_cast<std::size_t>(at)]; }));
+        mine.push_back(
+            fibers.go([&runs, at = t * each + i] { ++runs[static_cast<std::size_t>(at)]; }));
       for (auto& f : mine) f.join();
     });
-  fibers.go([&] {
-    weft::group all;
-    for (int s = 0; s < spawners; ++s)
-      all.go([&, s] {
-        weft::group mine;
-        for (int i = 0; i < each; ++i)
-          mine.go([&runs, at = (threads + s) * each + i] {
-            if (at % 3 == 0) weft::yield();
-            ++runs[static_cast<std::size_t>(at)];
+  fibers
+      .go([&] {
+        weft::group all;
+        for (int s = 0; s < spawners; ++s)
+          all.go([&, s] {
+            weft::group mine;
+            for (int i = 0; i < each; ++i)
+              mine.go([&runs, at = (threads + s) * each + i] {
+                if (at % 3 == 0) weft::yield();
+                ++runs[static_cast<std::size_t>(at)];
+              });
+            mine.wait();
           });
-        mine.wait();
-      });
-    all.wait();
-  }).join();
+        all.wait();
+      })
+      .join();
   for (auto& t : outside) t.join();
   for (auto& count : runs) ASSERT_EQ(count, 1);
 }
@@ -99,7 +102,8 @@ TEST_P(Scheduler, AWakeAroundAParkIsNeverLost) {
       for (int i = 0; i < rounds; ++i) {
         weft::detail::waitable* who = nullptr;
         while ((who = slot.exchange(nullptr)) == nullptr) std::this_thread::yield();
-        for (auto k = random() % 200; k > 0; --k) std::atomic_signal_fence(std::memory_order_seq_cst);
+        for (auto k = random() % 200; k > 0; --k)
+          std::atomic_signal_fence(std::memory_order_seq_cst);
         EXPECT_TRUE(weft::detail::wake(*who));
       }
     });
@@ -162,7 +166,8 @@ TEST_P(Scheduler, GivesMemoryBackAfterManyFibers) {
     }
     EXPECT_GT(peak - before, std::size_t{50'000} * 4000);
     // The monitor trims about once a second, half of what stayed unused at a time at least.
-    for (int i = 0; i < 60 && resident_bytes() > before + (peak - before) / 5; ++i) weft::sleep(100ms);
+    for (int i = 0; i < 60 && resident_bytes() > before + (peak - before) / 5; ++i)
+      weft::sleep(100ms);
     EXPECT_LT(resident_bytes(), before + (peak - before) / 5);
   });
 }

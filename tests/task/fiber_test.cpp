@@ -47,9 +47,10 @@ TEST_P(Fiber, JoinRethrowsWhatTheFiberThrew) {
 TEST_P(Fiber, MoveOnlyCallablesArgumentsAndResultsWork) {
   inside([] {
     auto owned = std::make_unique<int>(7);
-    auto moved = weft::go([mine = std::make_unique<int>(1)](std::unique_ptr<int> got) {
-      return std::make_unique<int>(*mine + *got);
-    }, std::move(owned));
+    auto moved =
+        weft::go([mine = std::make_unique<int>(1)](
+                     std::unique_ptr<int> got) { return std::make_unique<int>(*mine + *got); },
+                 std::move(owned));
     EXPECT_EQ(*moved.join(), 8);
   });
 }
@@ -118,7 +119,9 @@ TEST_P(Fiber, RunInsideAFiberIsALogicError) {
 TEST_P(Fiber, DestroyingTheHandleDetaches) {
   inside([] {
     std::atomic<int> ran{0};
-    { auto gone = weft::go([&] { ++ran; }); }
+    {
+      auto gone = weft::go([&] { ++ran; });
+    }
     auto assigned = weft::go([&] { ++ran; });
     assigned = weft::go([&] { ++ran; });
     assigned.join();
@@ -190,11 +193,11 @@ TEST_P(Fiber, AnExceptionNobodyCanReceiveGoesToTheHandler) {
 
 TEST(FiberDeathTest, TheDefaultHandlerNamesFiberAndExceptionAndAborts) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(weft::run([] {
-                 weft::go(weft::fiber_options{"doomed"}, [] { throw std::runtime_error("why"); })
-                     .wait();
-               }),
-               "doomed.*why");
+  EXPECT_DEATH(
+      weft::run([] {
+        weft::go(weft::fiber_options{"doomed"}, [] { throw std::runtime_error("why"); }).wait();
+      }),
+      "doomed.*why");
 }
 
 // Sanitizers report overflows themselves.

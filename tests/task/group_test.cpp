@@ -172,8 +172,12 @@ TEST_P(Group, MayBeDestroyedRightAfterWait) {
 TEST_P(Gather, ReturnsAllResultsInOrder) {
   inside([] {
     int local = 5;
-    auto [a, b, c] = weft::gather([] { weft::sleep(2ms); return 1; }, [&] { ++local; },
-                                  [] { return std::string("three"); });
+    auto [a, b, c] = weft::gather(
+        [] {
+          weft::sleep(2ms);
+          return 1;
+        },
+        [&] { ++local; }, [] { return std::string("three"); });
     EXPECT_EQ(a, 1);
     EXPECT_EQ(b, std::monostate{});
     EXPECT_EQ(c, "three");

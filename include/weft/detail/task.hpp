@@ -19,8 +19,8 @@ namespace weft {
 
 // How one fiber differs from the runtime's defaults.
 struct fiber_options {
-  std::string_view name = {};    // shown by dumps and error reports; copied
-  std::size_t stack_bytes = 0;   // 0: options::stack_bytes
+  std::string_view name = {};   // shown by dumps and error reports; copied
+  std::size_t stack_bytes = 0;  // 0: options::stack_bytes
 };
 
 }  // namespace weft
@@ -33,8 +33,8 @@ class scheduler;
 inline constexpr std::size_t control_bytes = 320;
 
 struct task_ops {
-  void (*run)(void* payload);                    // calls, stores the result, drops the callable
-  void (*discard)(void* payload) noexcept;       // drops a callable that never ran
+  void (*run)(void* payload);               // calls, stores the result, drops the callable
+  void (*discard)(void* payload) noexcept;  // drops a callable that never ran
   void (*drop_result)(void* payload) noexcept;
 };
 
@@ -47,7 +47,8 @@ inline void* payload_of(control* task) noexcept {
 WEFT_API control* new_task(scheduler* home, std::size_t payload_bytes, const task_ops& ops,
                            const fiber_options& options);
 WEFT_API void abandon_task(control* unstarted) noexcept;
-// Hands the fiber over. Throws std::logic_error, and disposes of it, if its runtime has been shut down.
+// Hands the fiber over. Throws std::logic_error, and disposes of it, if its runtime has been shut
+// down.
 WEFT_API void start_task(control* ready);
 
 WEFT_API void release_task(control* task) noexcept;  // a handle goes away
@@ -60,9 +61,9 @@ WEFT_API void collect_task(control* task);  // of a done task: rethrows what it 
 [[noreturn]] WEFT_API void throw_no_fiber(const char* operation);
 
 template <class R>
-using result_slot = std::conditional_t<
-    std::is_void_v<R>, std::monostate,
-    std::conditional_t<std::is_reference_v<R>, std::add_pointer_t<R>, R>>;
+using result_slot =
+    std::conditional_t<std::is_void_v<R>, std::monostate,
+                       std::conditional_t<std::is_reference_v<R>, std::add_pointer_t<R>, R>>;
 
 // The payload: result first, so that a handle finds it without knowing the callable's type.
 template <class R>
@@ -70,7 +71,9 @@ struct result_part {
   alignas(result_slot<R>) unsigned char room[sizeof(result_slot<R>)];
   bool full = false;
 
-  result_slot<R>& value() noexcept { return *std::launder(reinterpret_cast<result_slot<R>*>(room)); }
+  result_slot<R>& value() noexcept {
+    return *std::launder(reinterpret_cast<result_slot<R>*>(room));
+  }
 };
 
 template <class R, class F, class... Args>
@@ -86,11 +89,14 @@ struct task_payload : result_part<R> {
       bound& call;
       ~dropper() { call.~bound(); }
     } drop{me->call()};
-    auto invoke = [](F& f, Args&... args) -> R { return std::invoke(std::move(f), std::move(args)...); };
+    auto invoke = [](F& f, Args&... args) -> R {
+      return std::invoke(std::move(f), std::move(args)...);
+    };
     if constexpr (std::is_void_v<R>) {
       std::apply(invoke, drop.call);
     } else if constexpr (std::is_reference_v<R>) {
-      ::new (static_cast<void*>(me->room)) result_slot<R>(std::addressof(std::apply(invoke, drop.call)));
+      ::new (static_cast<void*>(me->room))
+          result_slot<R>(std::addressof(std::apply(invoke, drop.call)));
       me->full = true;
     } else {
       ::new (static_cast<void*>(me->room)) R(std::apply(invoke, drop.call));
