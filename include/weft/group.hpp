@@ -43,8 +43,9 @@ class WEFT_API group {
 
   // Waits until all children have ended, those included that are started meanwhile. Rethrows the
   // first exception of a child, once. Children that ended by cancellation are no error.
-  // Parks: until then.   Cancellation: the children are cancelled with the caller; throws cancelled
-  // after they have ended.
+  // Parks: until then.   Cancellation: of a scope around the group, reaches the children too, and
+  // throws cancelled after they have ended; of a scope opened since, with_timeout() around this
+  // call say, ends the wait alone, and the children go on.
   void wait();
 
   // Asks all children to stop; later ones start cancelled. wait() still waits for them.

@@ -133,7 +133,9 @@ void group::wait() {
     interrupted = true;
   }
   if (interrupted) {
-    // The request came through a scope around the group, so the children have it as well.
+    // Through a scope around the group: then the children have it as well. Through one inside, a
+    // deadline around this call say: then it is the wait alone that ends.
+    if (!cancelled_outside(state)) detail::throw_cancelled();
     while (state.wait_for_children(cancellation::ignored, interrupted)) {
     }
   }

@@ -243,7 +243,7 @@ std::ptrdiff_t count_mappings() {
 
 TEST(Stack, FortyThousandStacksEachHaveAGuard) {
 #if defined(WEFT_TSAN)
-  constexpr std::size_t many = 8'000;  // it pays for each stack
+  constexpr std::size_t many = 2'000;  // it pays for each stack
 #else
   constexpr std::size_t many = 40'000;
 #endif

@@ -158,6 +158,22 @@ TEST_P(Group, AFailureNobodyWaitsForGoesToTheHandler) {
   EXPECT_EQ(reported, 1);
 }
 
+TEST_P(Group, ADeadlineAroundTheWaitAloneLeavesTheChildrenRunning) {
+  inside([] {
+    std::atomic<bool> go_on{false};
+    weft::group tasks;
+    auto child = tasks.go([&] {
+      while (!go_on) weft::sleep(100us);
+      return 5;
+    });
+    EXPECT_THROW(weft::with_timeout(1ms, [&] { tasks.wait(); }), weft::timed_out);
+    EXPECT_FALSE(child.done());
+    go_on = true;
+    tasks.wait();
+    EXPECT_EQ(child.join(), 5);
+  });
+}
+
 TEST_P(Group, MayBeDestroyedRightAfterWait) {
   inside([] {
     for (int i = 0; i < 5'000 / weft_test::slowness; ++i) {
