@@ -32,7 +32,11 @@ constexpr std::size_t largest_slab_bytes = std::size_t{4} << 30;
 constexpr std::size_t kept_hot = 64;  // stacks a class keeps whatever trim() finds
 constexpr std::size_t max_slabs = 4096;
 
-const std::size_t page_bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+// A function, since static objects of the program may start fibers before ours are made.
+std::size_t page_bytes() noexcept {
+  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
 
 std::size_t bytes_of(std::uint8_t size_class) noexcept {
   return std::size_t{1} << (smallest_log2 + size_class);
@@ -54,16 +58,16 @@ void warn_unguarded() noexcept {
 // Returns whether the stack is left with a canary only.
 bool install_guard(char* base) noexcept {
   if (guards.load(std::memory_order_relaxed) == guard_kind::advice) {
-    if (madvise(base, page_bytes, madv_guard_install) == 0) return false;
+    if (madvise(base, page_bytes(), madv_guard_install) == 0) return false;
     if (errno == EAGAIN || errno == ENOMEM) {  // this one only; the next may succeed
-      if (madvise(base, page_bytes, madv_guard_install) == 0) return false;
+      if (madvise(base, page_bytes(), madv_guard_install) == 0) return false;
     }
     guards.store(guard_kind::protection, std::memory_order_relaxed);
   }
-  if (mprotect(base, page_bytes, PROT_NONE) == 0) return false;
+  if (mprotect(base, page_bytes(), PROT_NONE) == 0) return false;
   guards.store(guard_kind::canary, std::memory_order_relaxed);
   warn_unguarded();
-  auto* words = reinterpret_cast<std::uint64_t*>(base + page_bytes);
+  auto* words = reinterpret_cast<std::uint64_t*>(base + page_bytes());
   std::fill_n(words, canary_words, canary_word);
   return true;
 }
@@ -133,7 +137,7 @@ stack* set_up(char* base, std::uint8_t size_class, bool guard_there) noexcept {
   __lsan_register_root_region(made->limit(), made->usable());
 #endif
 #ifdef WEFT_VALGRIND
-  made->valgrind_id = VALGRIND_STACK_REGISTER(base + page_bytes, top);
+  made->valgrind_id = VALGRIND_STACK_REGISTER(base + page_bytes(), top);
 #endif
   return made;
 }
@@ -205,7 +209,7 @@ char* carve(class_pool& pool, std::uint8_t size_class) noexcept {
 
 }  // namespace
 
-char* stack::limit() const noexcept { return base + page_bytes; }
+char* stack::limit() const noexcept { return base + page_bytes(); }
 
 namespace stacks {
 
@@ -285,7 +289,7 @@ void trim() noexcept {
       }
       char* base = old->base;
       tear_down(old);
-      madvise(base + page_bytes, bytes_of(size_class) - page_bytes, MADV_DONTNEED);
+      madvise(base + page_bytes(), bytes_of(size_class) - page_bytes(), MADV_DONTNEED);
       std::lock_guard<std::mutex> hold_pool(pool.lock);
       pool.cold.push_back(base);  // there is room
     }
@@ -323,7 +327,7 @@ bool is_stack_guard(const void* address, stack** owner) noexcept {
     char* base = const_cast<char*>(at) - offset;
     char* top = base + bytes - sizeof(stack);
     *owner = reinterpret_cast<stack*>(top - reinterpret_cast<std::uintptr_t>(top) % 64);
-    return offset < page_bytes;
+    return offset < page_bytes();
   }
   return false;
 }

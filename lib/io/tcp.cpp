@@ -15,10 +15,7 @@
 
 namespace weft {
 
-using detail::address_access;
-using detail::raw_address;
 using detail::socket_owner;
-using detail::unique_fd;
 
 // ---- streams
 
