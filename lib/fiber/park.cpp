@@ -12,13 +12,17 @@
 namespace weft::detail {
 namespace {
 
-// Where a plain thread waits. Never freed, so that a waker may still touch it after the thread has
-// gone on; a thread takes one for its life and hands it to the next.
+// Where a plain thread waits.
+// (1) Never freed, so that a waker may still touch it after the thread has gone on; a thread takes
+//     one for its life and hands it to the next.
+// (2) Once it is parked and claimed it waits for resume(), as a fiber does: that the wait is won is
+//     not enough, for until then the claimer's wake_batch holds the node in this thread's frame.
 struct thread_parker : waitable {
   thread_parker() noexcept : waitable(true) {}
 
   std::mutex lock;
   std::condition_variable woken;
+  bool resumed = false;  // under the lock
   thread_parker* next = nullptr;
 };
 
@@ -59,16 +63,15 @@ thread_parker& this_threads_parker() {
 
 wake_reason park_thread(thread_parker& self, nanos deadline) noexcept {
   std::unique_lock<std::mutex> hold(self.lock);
-  std::uint32_t expected = waitable::arming;
-  self.word.compare_exchange_strong(expected, waitable::parked, std::memory_order_acq_rel);
-  auto over = [&self] {
-    return (self.word.load(std::memory_order_acquire) & waitable::phase_mask) == waitable::won;
-  };
-  if (deadline == never) {
-    self.woken.wait(hold, over);
-  } else {
+  self.resumed = false;
+  if (publish_parked(self.word)) {
+    auto over = [&self] { return self.resumed; };
     const std::chrono::steady_clock::time_point when{std::chrono::nanoseconds(deadline)};
-    if (!self.woken.wait_until(hold, when, over)) try_claim(self, wake_reason::timed_out);
+    if (deadline == never)
+      self.woken.wait(hold, over);
+    else if (!self.woken.wait_until(hold, when, over) &&
+             try_claim(self, wake_reason::timed_out) == claim::lost)
+      self.woken.wait(hold, over);
   }
   return waitable::reason_of(self.word.load(std::memory_order_acquire));
 }
@@ -79,6 +82,7 @@ void resume(waitable& who) noexcept {
   if (who.is_thread) {
     auto& parker = static_cast<thread_parker&>(who);
     std::lock_guard<std::mutex> hold(parker.lock);
+    parker.resumed = true;
     parker.woken.notify_one();
     return;
   }

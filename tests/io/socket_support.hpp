@@ -47,12 +47,6 @@ class descriptors {
   int fd_[2] = {-1, -1};
 };
 
-// Runs others until so many fibers are parked. What comes next must hold in any case; this only
-// makes it likely that they wait where the test wants them to.
-inline void until_parked(std::uint64_t fibers) {
-  while (weft::runtime::current()->stats().fibers_parked < fibers) weft::yield();
-}
-
 // How f ended: "done", "cancelled", or the text of its exception.
 template <class F>
 std::string outcome(F&& f) {

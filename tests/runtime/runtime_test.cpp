@@ -118,7 +118,7 @@ TEST_P(Runtime, ADumpNamesEveryFiberAndWhatItWaitsFor) {
   inside([&] {
     auto sleepy = weft::go(weft::fiber_options{"sleepy"}, [] { weft::sleep(1h); });
     auto waiting = weft::go(weft::fiber_options{"waiting"}, [&] { sleepy.wait(); });
-    while (weft::runtime::current()->stats().fibers_parked < 2) weft::yield();
+    weft_test::until_parked(2);
     std::ostringstream text;
     while (text.str().find("in join") == std::string::npos ||
            text.str().find("in sleep") == std::string::npos) {

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "context/stack.hpp"
+#include "sched/scheduler.hpp"
 
 namespace weft_test {
 
@@ -40,6 +41,22 @@ inline std::size_t entries_of(const char* folder) {
        at != std::filesystem::directory_iterator(); at.increment(ignored))
     ++count;
   return count;
+}
+
+// Runs others until that many fibers of this runtime are off their stacks in a
+// parking call. What they did before is then seen here.
+inline void until_parked(std::size_t fibers) {
+  auto& all = static_cast<weft::detail::scheduler*>(weft::detail::current_fiber()->home)->fibers;
+  for (;;) {
+    std::size_t parked = 0;
+    all.for_each([&parked](weft::detail::control& fiber) {
+      using weft::detail::waitable;
+      const std::uint32_t word = fiber.word.load(std::memory_order_acquire);
+      if ((word & waitable::phase_mask) == waitable::parked) ++parked;
+    });
+    if (parked >= fibers) return;
+    weft::yield();
+  }
 }
 
 inline std::size_t open_descriptors() { return entries_of("/proc/self/fd"); }
