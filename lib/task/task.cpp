@@ -63,12 +63,16 @@ void abandon_task(control* unstarted) noexcept {
   drop_reference(*unstarted);
 }
 
+void discard_task(control* unstarted) noexcept {
+  unstarted->ops->discard(payload_of(unstarted));
+  abandon_task(unstarted);
+}
+
 void start_task(control* ready) {
   try {
     static_cast<scheduler*>(ready->home)->start_fiber(*ready);
   } catch (...) {
-    ready->ops->discard(payload_of(ready));
-    abandon_task(ready);
+    discard_task(ready);
     throw;
   }
 }
