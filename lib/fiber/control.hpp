@@ -54,6 +54,7 @@ struct control : waitable, sibling_hook, registry_hook {
   fiber_home* home = nullptr;
   carrier* pinned_to = nullptr;
   unsigned pins = 0;
+  unsigned suspends_forbidden = 0;  // see no_suspend_guard
 
   std::atomic<bool> cancel_pending{false};  // see scope.hpp (2)
   std::atomic<bool> done{false};            // release in end_fiber(), acquire in task_done()
