@@ -31,6 +31,14 @@ class intrusive_list {
     head_.prev = &hook;
   }
 
+  void push_front(T& item) noexcept {
+    Hook& hook = item;
+    hook.prev = &head_;
+    hook.next = head_.next;
+    hook.next->prev = &hook;
+    head_.next = &hook;
+  }
+
   T* front() noexcept { return empty() ? nullptr : to_item(head_.next); }
 
   T* pop_front() noexcept {

@@ -1,0 +1,17 @@
+#include "sync/misuse.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "fiber/control.hpp"
+
+namespace weft::detail {
+
+void end_program(const char* sentence) noexcept {
+  char who[128];
+  const std::size_t length = describe_running_fiber(who, sizeof who);
+  std::fprintf(stderr, "weft: %s (in %.*s)\n", sentence, static_cast<int>(length), who);
+  std::abort();
+}
+
+}  // namespace weft::detail
