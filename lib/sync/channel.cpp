@@ -27,7 +27,7 @@ std::size_t power_of_two_above(std::size_t least) noexcept {
 
 slot_ring::slot_ring(std::size_t slots, const slot_ops& ops)
     : bytes_(static_cast<unsigned char*>(
-          ::operator new(slots * ops.bytes, std::align_val_t(ops.alignment)))),
+          ::operator new(slots* ops.bytes, std::align_val_t(ops.alignment)))),
       slots_(slots),
       ops_(&ops) {}
 

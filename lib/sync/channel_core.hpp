@@ -34,9 +34,9 @@ namespace weft::detail {
 struct party : wait_node {
   party(waitable& waiter, void* at) noexcept : wait_node(waiter), value(at) {}
 
-  void* const value;                      // what is sent, or raw room for what is received
-  transfer outcome = transfer::not_now;   // written under the lock by the claimer
-  bool resumed_later = false;             // see (3)
+  void* const value;                     // what is sent, or raw room for what is received
+  transfer outcome = transfer::not_now;  // written under the lock by the claimer
+  bool resumed_later = false;            // see (3)
 
   // After a wait that ended by `notified`: when this returns the claimer has left the lock.
   void settle(spin_lock& lock) noexcept {

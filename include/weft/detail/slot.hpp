@@ -44,7 +44,7 @@ struct slot {
   static constexpr bool plain = std::is_trivially_copyable_v<type>;
   static constexpr slot_ops ops = {sizeof(type), alignof(type), plain ? nullptr : &move,
                                    plain ? nullptr : &relocate,
-                                   plain && fits_a_slot<T> ? nullptr : &destroy};
+                                   plain&& fits_a_slot<T> ? nullptr : &destroy};
 };
 
 // A value on its way into a channel, until sent(): before that it is still the caller's.
@@ -52,7 +52,9 @@ template <class T, bool Boxed = !fits_a_slot<T>>
 class outgoing {
  public:
   explicit outgoing(T& value) noexcept : value_(value) {}
-  void* place() noexcept { return const_cast<void*>(static_cast<const void*>(std::addressof(value_))); }
+  void* place() noexcept {
+    return const_cast<void*>(static_cast<const void*>(std::addressof(value_)));
+  }
   bool sent() noexcept { return true; }
 
  private:
@@ -100,7 +102,8 @@ class incoming {
     struct dropper {
       void* at;
       ~dropper() {
-        if constexpr (!(std::is_trivially_destructible_v<T> && fits_a_slot<T>)) slot<T>::destroy(at);
+        if constexpr (!(std::is_trivially_destructible_v<T> && fits_a_slot<T>))
+          slot<T>::destroy(at);
       }
     } drop{room_};
     if constexpr (fits_a_slot<T>)
