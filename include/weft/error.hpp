@@ -32,6 +32,13 @@ class WEFT_API timed_out : public std::system_error {
   ~timed_out() override;
 };
 
+// Thrown by send() on a channel that is closed, or that is closed while it waits.
+class WEFT_API channel_closed : public std::runtime_error {
+ public:
+  channel_closed();
+  ~channel_closed() override;
+};
+
 // Thrown by join() when the fiber was ended by cancellation and so has no result.
 class WEFT_API fiber_cancelled : public std::exception {
  public:

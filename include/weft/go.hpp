@@ -77,7 +77,13 @@ class WEFT_API fiber_handle {
 
   control* task_ = nullptr;
   bool joined_ = false;
+
+ private:
+  friend control* task_of(const fiber_handle& from);
 };
+
+// Throws std::logic_error if it refers to nothing.
+inline control* task_of(const fiber_handle& from) { return from.valid(); }
 
 }  // namespace detail
 

@@ -4,6 +4,7 @@
 #include <weft/address.hpp>   // where a socket is bound or connected to
 #include <weft/blocking.hpp>  // calls that block a thread
 #include <weft/cancel.hpp>    // cancellation, shields, timeouts
+#include <weft/channel.hpp>   // values handed from fiber to fiber
 #include <weft/debug.hpp>     // dumps
 #include <weft/dns.hpp>       // from names to addresses
 #include <weft/error.hpp>     // what weft throws
@@ -13,6 +14,7 @@
 #include <weft/go.hpp>        // fibers and their handles
 #include <weft/group.hpp>     // children that end with their scope
 #include <weft/runtime.hpp>   // run(), runtime, options
+#include <weft/select.hpp>    // waiting for the first of several
 #include <weft/serve.hpp>     // one fiber for each connection
 #include <weft/stream.hpp>    // what works with every stream
 #include <weft/tcp.hpp>       // TCP connections and listeners

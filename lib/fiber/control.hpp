@@ -116,6 +116,7 @@ class carrier : public thread_side {
   block_cache blocks;
   id_range ids;
   std::uint16_t shard = 0;
+  std::uint32_t random = 0;  // state of select()'s choices; 0 before the first
 
   // Leaves the running fiber, whose word is `arming`. Returns once it has been claimed, perhaps on
   // another carrier.

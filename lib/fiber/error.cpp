@@ -13,6 +13,10 @@ timed_out::timed_out()
     : std::system_error(std::make_error_code(std::errc::timed_out), "weft: deadline passed") {}
 timed_out::~timed_out() = default;
 
+channel_closed::channel_closed()
+    : std::runtime_error("weft: the channel is closed, and nothing can be sent on it any more") {}
+channel_closed::~channel_closed() = default;
+
 fiber_cancelled::~fiber_cancelled() = default;
 const char* fiber_cancelled::what() const noexcept { return "weft: the fiber was cancelled"; }
 

@@ -1,0 +1,142 @@
+// A channel without its type: a queue of values, who waits to send, who waits to receive.
+// Called by channel.cpp for one operation and by select.cpp for several channels at once; from any
+// thread, fiber or not.
+//
+// (1) Everything but the count of handles is guarded by lock. put() and take() are called with it
+//     held and move values under it: a value's move must not park, throw, or use the channel.
+// (2) A waiter's value stays in the frame that waits. Who completes its operation claims it, moves
+//     the value and notes the outcome, all in one hold of the lock: so an operation is done exactly
+//     if its wait was won by `notified`, and a cancelled or timed-out one has moved nothing.
+// (3) Who was claimed while it was still arming goes on at once; it takes the lock once before it
+//     reads its outcome or leaves its frame (party::settle). Who was parked is resumed after the
+//     unlock, and knows it by `resumed_later`.
+// (4) The last access of an operation to the core is its unlock. So whoever learns that it is done
+//     may drop the last handle.
+// (5) Receivers wait only while the queue is empty, senders only while it is full; dead nodes aside
+//     (claimed otherwise, not unlinked yet), they never wait at the same time. A value that is
+//     taken makes room for the first sender's, which joins the queue at once: values stay in order.
+// (6) The ring grows by doubling, outside the lock but for the moving of what it holds.
+// Rejected: waking a waiter to try again by itself. It would have to queue anew behind others, and
+// each value would cost two wake-ups when someone else is faster.
+#pragma once
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <weft/channel.hpp>
+
+#include "base/intrusive_list.hpp"
+#include "base/spin_lock.hpp"
+#include "fiber/wait_list.hpp"
+
+namespace weft::detail {
+
+// One wait for one channel, in the frame of the one who waits.
+struct party : wait_node {
+  party(waitable& waiter, void* at) noexcept : wait_node(waiter), value(at) {}
+
+  void* const value;                     // what is sent, or raw room for what is received
+  transfer outcome = transfer::not_now;  // written under the lock by the claimer
+  bool resumed_later = false;            // see (3)
+
+  // After a wait that ended by `notified`: when this returns the claimer has left the lock.
+  void settle(spin_lock& lock) noexcept {
+    if (resumed_later) return;
+    lock.lock();
+    lock.unlock();
+  }
+};
+
+class party_list {
+ public:
+  bool empty() const noexcept { return parties_.empty(); }
+  void push(party& last) noexcept { parties_.push_back(last); }
+
+  // The first that nobody else has claimed, now with this outcome. Its value is the caller's to
+  // move until the lock is released.
+  party* claim_first(transfer how, wake_batch& wakes) noexcept {
+    while (party* first = parties_.pop_front()) {
+      const claim got = try_claim(*first->who, wake_reason::notified);
+      if (got == claim::lost) continue;
+      first->outcome = how;
+      if (got == claim::must_resume) {
+        first->resumed_later = true;
+        wakes.add(*first);
+      }
+      return first;
+    }
+    return nullptr;
+  }
+
+ private:
+  intrusive_list<party> parties_;
+};
+
+// Room for values, a power of two of them. Whoever owns it says which slots are filled.
+class slot_ring {
+ public:
+  slot_ring() noexcept = default;
+  slot_ring(std::size_t slots, const slot_ops& ops);
+  slot_ring(slot_ring&& other) noexcept { swap(other); }
+  slot_ring& operator=(const slot_ring&) = delete;
+  ~slot_ring();
+
+  void swap(slot_ring& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    std::swap(slots_, other.slots_);
+    std::swap(ops_, other.ops_);
+  }
+  std::size_t slots() const noexcept { return slots_; }
+  void* at(std::size_t index) const noexcept {
+    return bytes_ + (index & (slots_ - 1)) * ops_->bytes;
+  }
+
+ private:
+  unsigned char* bytes_ = nullptr;
+  std::size_t slots_ = 0;
+  const slot_ops* ops_ = nullptr;
+};
+
+struct channel_core {
+  channel_core(const slot_ops& how, std::size_t most);
+  channel_core(const channel_core&) = delete;
+  channel_core& operator=(const channel_core&) = delete;
+  ~channel_core();
+
+  // All of these under the lock. What they wake is in the batch, to be resumed after the unlock.
+  bool may_put() const noexcept { return closed || count < capacity || !receivers.empty(); }
+  bool may_take() const noexcept { return closed || count > 0 || !senders.empty(); }
+  transfer put(void* value, wake_batch& wakes) noexcept;
+  transfer take(void* room, wake_batch& wakes) noexcept;
+
+  // Without the lock. Throws std::bad_alloc.
+  void grow();
+
+  const slot_ops& ops;
+  const std::size_t capacity;
+  std::atomic<std::size_t> handles{1};
+
+  spin_lock lock;
+  bool closed = false;
+  std::size_t count = 0;  // values in the ring, from `first` on; indices run on and wrap in at()
+  std::size_t first = 0;
+  slot_ring ring;
+  party_list receivers;
+  party_list senders;
+};
+
+// Most values are an integer or a pointer.
+inline void copy_plain(std::size_t bytes, void* to, const void* from) noexcept {
+  if (bytes == sizeof(void*))
+    std::memcpy(to, from, sizeof(void*));
+  else
+    std::memcpy(to, from, bytes);
+}
+
+inline void move_value(const slot_ops& ops, void* to, void* from) noexcept {
+  if (ops.move == nullptr)
+    copy_plain(ops.bytes, to, from);
+  else
+    ops.move(to, from);
+}
+
+}  // namespace weft::detail
