@@ -10,6 +10,7 @@
 #include <weft/fd.hpp>        // descriptors of the program's own
 #include <weft/file.hpp>      // files and directories
 #include <weft/gather.hpp>    // several things at once
+#include <weft/generator.hpp>  // one value after another, each when it is asked for
 #include <weft/go.hpp>        // fibers and their handles
 #include <weft/group.hpp>     // children that end with their scope
 #include <weft/runtime.hpp>   // run(), runtime, options

@@ -52,18 +52,22 @@ std::size_t describe_running_fiber(char* to, std::size_t room) noexcept {
   const control* self = current_fiber();
   char digits[24];
   char* at = digits + sizeof digits;
-  std::uint64_t id = self == nullptr ? 0 : self->id;
-  do *--at = static_cast<char>('0' + id % 10);
-  while ((id /= 10) != 0);
   std::size_t used = 0;
   auto append = [&](const char* text, std::size_t count) {
     count = count < room - used ? count : room - used;
     std::memcpy(to + used, text, count);
     used += count;
   };
+  if (self == nullptr) {
+    append("a plain thread", 14);
+    return used;
+  }
+  std::uint64_t id = self->id;
+  do *--at = static_cast<char>('0' + id % 10);
+  while ((id /= 10) != 0);
   append("fiber ", 6);
   append(at, static_cast<std::size_t>(digits + sizeof digits - at));
-  if (self == nullptr || self->name == nullptr) return used;
+  if (self->name == nullptr) return used;
   append(" \"", 2);
   append(self->name, std::strlen(self->name));
   append("\"", 1);
