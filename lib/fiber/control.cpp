@@ -13,6 +13,7 @@ namespace {
 void free_block(control& fiber) noexcept {
   const std::uint8_t memory_class = fiber.memory_class;
   delete[] fiber.name;
+  drop_context(fiber.storage);  // if it never ran
   fiber.~control();
   if (carrier* here = current_carrier())
     here->blocks.release(&fiber, memory_class);
@@ -102,6 +103,7 @@ void run_to_end(control& fiber) noexcept {
       fiber.failed = {std::current_exception(), fiber.home->handler};
     }
   }
+  if (!fiber.storage.empty()) drop_storage(fiber);
   end_fiber(fiber);
 }
 
