@@ -9,8 +9,10 @@
 #include <weft/dns.hpp>       // from names to addresses
 #include <weft/error.hpp>     // what weft throws
 #include <weft/fd.hpp>        // descriptors of the program's own
+#include <weft/fiber_local.hpp>  // variables of each fiber, and those it inherits
 #include <weft/file.hpp>      // files and directories
 #include <weft/gather.hpp>    // several things at once
+#include <weft/generator.hpp>  // one value after another, each when it is asked for
 #include <weft/go.hpp>        // fibers and their handles
 #include <weft/group.hpp>     // children that end with their scope
 #include <weft/runtime.hpp>   // run(), runtime, options

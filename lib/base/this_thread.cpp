@@ -8,12 +8,23 @@ namespace {
 // initial-exec: eight bytes of static TLS buy a read without a call into the loader.
 __attribute__((tls_model("initial-exec"))) thread_local carrier* current = nullptr;
 
-struct dropped_at_exit : thread_slot {
+struct dropped_at_exit {
+  thread_slot slots[3];
+
   ~dropped_at_exit() {
-    if (value != nullptr) drop(value);
+    for (unsigned at = 0; at < 3;) {
+      thread_slot& slot = slots[at];
+      if (slot.value == nullptr) {
+        ++at;
+        continue;
+      }
+      slot.drop(slot.value);
+      slot.value = nullptr;
+      at = 0;  // user code in there may have filled another
+    }
   }
 };
-thread_local dropped_at_exit slot;
+thread_local dropped_at_exit own;
 }  // namespace
 
 __attribute__((noinline)) carrier* current_carrier() noexcept {
@@ -24,8 +35,8 @@ __attribute__((noinline)) carrier* current_carrier() noexcept {
 
 __attribute__((noinline)) void set_current_carrier(carrier* now) noexcept { current = now; }
 
-__attribute__((noinline)) thread_slot& this_threads_slot() noexcept {
-  thread_slot* result = &slot;
+__attribute__((noinline)) thread_slot& this_threads_slot(thread_slot_use use) noexcept {
+  thread_slot* result = &own.slots[static_cast<unsigned>(use)];
   asm volatile("" : "+r"(result));
   return *result;
 }

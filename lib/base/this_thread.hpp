@@ -12,12 +12,13 @@ class carrier;
 carrier* current_carrier() noexcept;
 void set_current_carrier(carrier* now) noexcept;
 
-// One pointer of a plain thread's own, given to `drop` when the thread ends. Not for fibers: they
-// have control blocks.
+// Pointers of a plain thread's own, given to `drop` when the thread ends, in this order: what comes
+// first may still use what comes later. Not for fibers: they have control blocks.
+enum class thread_slot_use : unsigned { storage, side, parker };
 struct thread_slot {
   void* value = nullptr;
   void (*drop)(void* value) noexcept = nullptr;
 };
-thread_slot& this_threads_slot() noexcept;
+thread_slot& this_threads_slot(thread_slot_use use) noexcept;
 
 }  // namespace weft::detail

@@ -66,11 +66,12 @@ void on_fault(int number, siginfo_t* info, void* where) noexcept {
   stack* owner = nullptr;
   if (is_stack_guard(info->si_addr, &owner)) {
     message text;
-    text << "weft: stack overflow in ";
-    text.running()
-        << ": its stack has " << owner->usable() / 1024
-        << " KiB; raise options::stack_bytes or fiber_options::stack_bytes, or move large "
-           "objects off the stack\n";
+    const bool in_generator = owner->of_generator;
+    text << "weft: stack overflow in " << (in_generator ? "a generator of " : "");
+    text.running() << ": its stack has " << owner->usable() / 1024 << " KiB; raise "
+                   << (in_generator ? "generator_options::stack_bytes"
+                                    : "options::stack_bytes or fiber_options::stack_bytes")
+                   << ", or move large objects off the stack\n";
     text.write();
     signal(number, SIG_DFL);
     return;

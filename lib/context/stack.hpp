@@ -21,7 +21,8 @@ struct stack {
   void* tsan = nullptr;   // ThreadSanitizer's idea of this stack
   unsigned valgrind_id = 0;
   std::uint8_t size_class = 0;
-  bool canary = false;  // guarded only by a pattern at its bottom
+  bool canary = false;        // guarded only by a pattern at its bottom
+  bool of_generator = false;  // for the report of an overflow
 
   char* top() noexcept { return reinterpret_cast<char*>(this); }  // frames grow down from here
   char* limit() const noexcept;                                   // lowest usable address

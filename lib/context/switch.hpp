@@ -65,6 +65,9 @@ class thread_side {
   // Call again when another thread takes this object over.
   void bind_to_this_thread() noexcept;
 
+  // The context that runs now, as far as it was entered by a switch on this side.
+  context& entered() const noexcept { return *to_; }
+
   // How many exceptions are unwinding the context that runs now.
   unsigned uncaught() const noexcept { return eh_->uncaught; }
 

@@ -13,6 +13,7 @@ namespace {
 void free_block(control& fiber) noexcept {
   const std::uint8_t memory_class = fiber.memory_class;
   delete[] fiber.name;
+  drop_context(fiber.storage);  // if it never ran
   fiber.~control();
   if (carrier* here = current_carrier())
     here->blocks.release(&fiber, memory_class);
@@ -52,18 +53,22 @@ std::size_t describe_running_fiber(char* to, std::size_t room) noexcept {
   const control* self = current_fiber();
   char digits[24];
   char* at = digits + sizeof digits;
-  std::uint64_t id = self == nullptr ? 0 : self->id;
-  do *--at = static_cast<char>('0' + id % 10);
-  while ((id /= 10) != 0);
   std::size_t used = 0;
   auto append = [&](const char* text, std::size_t count) {
     count = count < room - used ? count : room - used;
     std::memcpy(to + used, text, count);
     used += count;
   };
+  if (self == nullptr) {
+    append("a plain thread", 14);
+    return used;
+  }
+  std::uint64_t id = self->id;
+  do *--at = static_cast<char>('0' + id % 10);
+  while ((id /= 10) != 0);
   append("fiber ", 6);
   append(at, static_cast<std::size_t>(digits + sizeof digits - at));
-  if (self == nullptr || self->name == nullptr) return used;
+  if (self->name == nullptr) return used;
   append(" \"", 2);
   append(self->name, std::strlen(self->name));
   append("\"", 1);
@@ -101,6 +106,7 @@ void run_to_end(control& fiber) noexcept {
       fiber.failed = {std::current_exception(), fiber.home->handlers};
     }
   }
+  if (!fiber.storage.empty()) drop_storage(fiber);
   end_fiber(fiber);
 }
 

@@ -23,6 +23,7 @@
 #include "fiber/block_cache.hpp"
 #include "fiber/registry.hpp"
 #include "fiber/scope.hpp"
+#include "fiber/storage.hpp"
 #include "fiber/wait_list.hpp"
 #include "fiber/waitable.hpp"
 
@@ -82,6 +83,7 @@ struct control : waitable, sibling_hook, registry_hook {
   std::uint64_t id = 0;
   char* name = nullptr;
   const void* spawned_at = nullptr;
+  fiber_storage storage;
   std::atomic<const char*> what{nullptr};  // what it waits for
   std::atomic<nanos> since{0};
 };

@@ -54,7 +54,7 @@ void give_parker_back(void* done) noexcept {
 
 // Only plain threads come here, and they do not migrate.
 thread_parker& this_threads_parker() {
-  thread_slot& mine = this_threads_slot();
+  thread_slot& mine = this_threads_slot(thread_slot_use::parker);
   if (mine.value == nullptr) {
     mine.value = take_parker();
     mine.drop = give_parker_back;

@@ -12,7 +12,7 @@ inline std::uintptr_t caller_identity() noexcept {
   carrier* here = current_carrier();
   if (here != nullptr && here->running != nullptr)
     return reinterpret_cast<std::uintptr_t>(here->running);
-  return reinterpret_cast<std::uintptr_t>(&this_threads_slot());
+  return reinterpret_cast<std::uintptr_t>(&this_threads_slot(thread_slot_use::parker));
 }
 
 }  // namespace weft::detail
