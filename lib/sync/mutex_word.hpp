@@ -27,7 +27,7 @@
 
 namespace weft::detail {
 
-inline constexpr std::uint32_t most_passes = 256;
+inline constexpr std::uint32_t most_passes = 64;
 inline constexpr unsigned most_in_vain = 2;
 
 template <class Word>
