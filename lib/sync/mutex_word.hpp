@@ -27,10 +27,11 @@
 
 namespace weft::detail {
 
-inline constexpr std::uint32_t most_passes = 256;
+inline constexpr std::uint32_t most_passes = 64;
 inline constexpr unsigned most_in_vain = 2;
 
-template <class Word>
+// The limits are parameters for the model checker's sake.
+template <class Word, std::uint32_t MostPasses = most_passes>
 struct mutex_word {
   using number = std::uintptr_t;
   static constexpr number queued = 1, list_locked = 2, woken = 4, owner_mask = ~number{7};
@@ -90,7 +91,7 @@ struct mutex_word {
       number next = seen & ~owner_mask;
       exit how = exit::done;
       if ((seen & woken) != 0) {
-        passes = passed < most_passes ? passed + 1 : 0;
+        passes = passed < MostPasses ? passed + 1 : 0;
         if (passes == 0) next = (next & ~woken) | heir;
       } else if ((seen & queued) != 0) {
         if ((seen & list_locked) != 0) return exit::list_busy;
