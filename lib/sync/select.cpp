@@ -130,8 +130,13 @@ void enqueue(select_entry& of, waitable& self) noexcept {
   (of.what == kind::recv ? of.core->receivers : of.core->senders).push(node);
 }
 
-void leave_queue(select_entry& of) noexcept {
+// Leaves the queue unless a claimer has taken the case out of it. Returns whether the case may have
+// won: surely for a channel; a fiber's end may have come second.
+bool leave_queue(select_entry& of) noexcept {
+  if (of.what == kind::ready ? has_ended(of) : party_of(of).outcome != transfer::not_now)
+    return true;  // its links belong to the claimer's batch
   wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(of.node)));
+  return false;
 }
 
 // ---- without any lock
@@ -190,17 +195,16 @@ choice perform_any(case_list all, wake_batch& wakes) noexcept {
 
 // ---- waiting
 
-// Leaves all queues, and tells which case has won if one has.
+// Leaves all queues, and tells which case has won if one has: see (4).
 choice leave_all(case_list all) noexcept {
   choice won;
   for (select_entry* each : all) {
     const std::lock_guard hold(lock_of(*each));
-    leave_queue(*each);
-    if (each->what == kind::ready) {
-      if (won.which == nullptr && has_ended(*each)) won = {each, transfer::not_now};
-    } else if (party_of(*each).outcome != transfer::not_now) {
+    if (!leave_queue(*each)) continue;
+    if (each->what != kind::ready)
       won = {each, party_of(*each).outcome};
-    }
+    else if (won.which == nullptr)
+      won = {each, transfer::done};
   }
   return won;
 }
