@@ -16,11 +16,14 @@ namespace {
 
 enum class mutant {
   none,
-  moves_after_unlock,       // a claimer lets go of the lock before it has moved the value
-  does_not_settle,          // who was claimed while arming leaves without taking the lock
+  moves_after_saying_so,    // a claimer says that it has left before it has moved the value
+  says_so_with_the_lock,    // ... or before it has given the lock back
+  does_not_wait,            // who was claimed while arming leaves at once
+  waits_by_the_lock,        // ... or after it has had the lock, when the channel may be gone
   does_not_claim,           // takes who stands first in the queue, whatever ended its wait
   leaves_its_node,          // who times out stays in the queue
   keeps_losing_cases,       // a select leaves only the queue of the case that won
+  keeps_twins,              // a claimer does not unlink the other cases on its channel
   joins_queues_one_by_one,  // a select gives the locks back between looking and joining
   locks_in_order_of_cases   // not of addresses
 };
@@ -43,7 +46,7 @@ struct participant {
   model::atomic<bool> ready{false};
   model::atomic<std::uint32_t> room{0};     // what has been received: who sent it, plus one
   model::atomic<std::uint32_t> outcome{0};  // the case that won, plus one
-  model::atomic<bool> resumed_later{false};
+  model::atomic<bool> left{false};          // the claimer has left
 
   // What the rules are about; no part of the protocol.
   bool in_frame = false;
@@ -53,7 +56,8 @@ struct participant {
 };
 
 struct stage {
-  stage(mutant which, const std::vector<std::vector<one_case>>& all) : broken(which) {
+  stage(mutant which, const std::vector<std::vector<one_case>>& all, bool goes)
+      : broken(which), channel_goes(goes) {
     for (const auto& cases : all) {
       who.push_back(std::make_unique<participant>());
       who.back()->cases = cases;
@@ -62,57 +66,86 @@ struct stage {
 
   const mutant broken;
   std::vector<std::unique_ptr<participant>> who;
+  const bool channel_goes;  // as soon as one side of an operation is done
+  std::array<bool, 2> gone{};
   std::array<model::lock, 2> locks;
   // Those who wait, first in the lowest bits: four bits for the case, four for the waiter plus one.
   std::array<model::atomic<std::uint64_t>, 2> queues;
 
   static std::uint64_t entry(std::size_t me, std::size_t which) { return which << 4 | (me + 1); }
 
+  void acquire(unsigned channel) {
+    locks[channel].acquire();
+    model::require(!gone[channel], "touched a channel that is gone");
+  }
+  void release(unsigned channel) {
+    locks[channel].release();
+    model::require(!gone[channel], "touched a channel that is gone");
+  }
+
   // ---- with the channel's lock
 
-  struct wakes {
-    std::vector<std::size_t> who;
-    std::vector<std::function<void()>> late_moves;  // of a mutant
+  struct served {
+    std::size_t who;
+    bool was_parked;
+    std::function<void()> late_move;  // of a mutant
   };
+  using served_batch = std::vector<served>;
 
-  bool complete(std::size_t me, one_case mine, wakes& batch) {
+  bool complete(std::size_t me, one_case mine, served_batch& batch) {
     model::atomic<std::uint64_t>& queue = queues[mine.channel];
-    std::uint64_t kept = 0;
-    unsigned kept_bits = 0;
+    std::uint64_t waiting = queue.load();
     bool found = false;
-    for (std::uint64_t rest = queue.load(); rest != 0; rest >>= 8) {
-      const std::size_t at = (rest & 15) - 1;
-      const std::size_t which = rest >> 4 & 15;
+    for (unsigned bits = 0; (waiting >> bits) != 0 && !found;) {
+      const std::size_t at = (waiting >> bits & 15) - 1;
+      const std::size_t which = waiting >> bits >> 4 & 15;
       participant& other = *who[at];
-      if (found || other.cases[which].sends == mine.sends) {
-        kept |= (rest & 255) << kept_bits;
-        kept_bits += 8;
+      if (other.cases[which].sends == mine.sends) {
+        bits += 8;
         continue;
       }
       model::require(other.in_frame, "touched a frame that its fiber has left");
       const claim got = broken == mutant::does_not_claim
                             ? claim::must_resume
-                            : claim_word(other.word, wake_reason::notified);
-      if (got == claim::lost) continue;  // and is taken off the queue
-      found = true;
-      auto move = [this, me, mine, at, which, got] {
-        participant& to = *who[at];
-        model::require(to.in_frame, "touched a frame that its fiber has left");
-        if (mine.sends)
-          to.room.store(static_cast<std::uint32_t>(me + 1));
-        else
-          who[me]->room.store(static_cast<std::uint32_t>(at + 1));
-        to.outcome.store(static_cast<std::uint32_t>(which + 1));
-        if (got == claim::must_resume) to.resumed_later.store(true);
-      };
-      if (broken == mutant::moves_after_unlock)
-        batch.late_moves.push_back(move);
-      else
-        move();
-      if (got == claim::must_resume) batch.who.push_back(at);
+                            : claim_word(other.word, wake_reason::served);
+      found = got != claim::lost;
+      waiting = without(waiting, [&](std::uint64_t each) {
+        if (found && broken != mutant::keeps_twins) return (each & 15) == at + 1;
+        return each == entry(at, which);
+      });
+      if (found) serve(me, mine, at, which, got, batch);
     }
-    queue.store(kept);
+    queue.store(waiting);
     return found;
+  }
+
+  void serve(std::size_t me, one_case mine, std::size_t at, std::size_t which, claim got,
+             served_batch& batch) {
+    auto move = [this, me, mine, at, which] {
+      participant& to = *who[at];
+      model::require(to.in_frame, "touched a frame that its fiber has left");
+      if (mine.sends)
+        to.room.store(static_cast<std::uint32_t>(me + 1));
+      else
+        who[me]->room.store(static_cast<std::uint32_t>(at + 1));
+      to.outcome.store(static_cast<std::uint32_t>(which + 1));
+    };
+    if (broken != mutant::moves_after_saying_so) move();
+    if (broken == mutant::says_so_with_the_lock) who[at]->left.store(true);
+    batch.push_back({at, got == claim::must_resume,
+                     broken == mutant::moves_after_saying_so ? move : std::function<void()>()});
+  }
+
+  template <class F>
+  static std::uint64_t without(std::uint64_t waiting, F&& drop) {
+    std::uint64_t kept = 0;
+    unsigned bits = 0;
+    for (; waiting != 0; waiting >>= 8) {
+      if (drop(waiting & 255)) continue;
+      kept |= (waiting & 255) << bits;
+      bits += 8;
+    }
+    return kept;
   }
 
   void join_queue(std::size_t me, std::size_t which) {
@@ -125,24 +158,24 @@ struct stage {
 
   void leave_queue(std::size_t me, std::size_t which) {
     model::atomic<std::uint64_t>& queue = queues[who[me]->cases[which].channel];
-    std::uint64_t kept = 0;
-    unsigned bits = 0;
-    for (std::uint64_t rest = queue.load(); rest != 0; rest >>= 8) {
-      if ((rest & 255) == entry(me, which)) continue;
-      kept |= (rest & 255) << bits;
-      bits += 8;
-    }
-    queue.store(kept);
+    queue.store(
+        without(queue.load(), [&](std::uint64_t each) { return each == entry(me, which); }));
   }
 
   // ---- without it
 
-  void resume_all(const wakes& batch) {
-    for (const auto& move : batch.late_moves) move();
-    for (const std::size_t each : batch.who) {
-      model::require(!who[each]->ready.visible(), "resumed a fiber twice");
-      who[each]->ready.store(true);
+  void tell_all(const served_batch& batch) {
+    for (const served& each : batch) {
+      model::require(who[each.who]->in_frame, "touched a frame that its fiber has left");
+      who[each.who]->left.store(true, std::memory_order_release);
+      if (each.late_move) each.late_move();
+      if (each.was_parked) resume(each.who);
     }
+  }
+
+  void resume(std::size_t each) {
+    model::require(!who[each]->ready.visible(), "resumed a fiber twice");
+    who[each]->ready.store(true);
   }
 
   void suspend(participant& self) {
@@ -159,14 +192,14 @@ struct stage {
   }
 
   void acquire_all(const participant& self) {
-    for (const unsigned each : channels_of(self)) locks[each].acquire();
+    for (const unsigned each : channels_of(self)) acquire(each);
   }
   void release_all(const participant& self) {
-    for (const unsigned each : channels_of(self)) locks[each].release();
+    for (const unsigned each : channels_of(self)) release(each);
   }
 
   // The case that could be completed at once, plus one.
-  std::size_t complete_any(std::size_t me, wakes& batch) {
+  std::size_t complete_any(std::size_t me, served_batch& batch) {
     for (std::size_t i = 0; i < who[me]->cases.size(); ++i)
       if (complete(me, who[me]->cases[i], batch)) return i + 1;
     return 0;
@@ -179,7 +212,9 @@ struct stage {
     self.ended = wait(me, self);
     if (model::closing()) return;
     self.in_frame = false;
-    if (self.ended == fate::done) self.received = self.room.load();
+    if (self.ended != fate::done) return;
+    if (channel_goes) gone[self.cases[self.won - 1].channel] = true;
+    self.received = self.room.load();
   }
 
   fate wait(std::size_t me, participant& self) {
@@ -189,7 +224,7 @@ struct stage {
       self.word.exchange(waitable::idle);
       return fate::cancelled;
     }
-    wakes batch;
+    served_batch batch;
     acquire_all(self);
     const std::size_t at_once = complete_any(me, batch);
     if (at_once == 0) {
@@ -202,7 +237,7 @@ struct stage {
       self.word.exchange(waitable::idle);
     }
     release_all(self);
-    resume_all(batch);
+    tell_all(batch);
     if (at_once != 0) {
       self.won = static_cast<unsigned>(at_once);
       return fate::done;
@@ -213,33 +248,39 @@ struct stage {
   }
 
   fate after_park(std::size_t me, participant& self, wake_reason why) {
-    const bool plain = self.cases.size() == 1;
-    if (why == wake_reason::notified && plain) {
-      if (broken != mutant::does_not_settle && !self.resumed_later.load()) {
-        locks[self.cases[0].channel].acquire();
-        locks[self.cases[0].channel].release();
+    std::size_t won = self.cases.size();
+    if (why == wake_reason::served) {
+      if (broken == mutant::waits_by_the_lock) {
+        acquire(self.cases[0].channel);
+        release(self.cases[0].channel);
+      } else if (broken != mutant::does_not_wait) {
+        self.left.await_exchange([&self] { return self.left.visible(); }, true);
+        if (model::closing()) return fate::waits;
       }
-    } else if (!plain || broken != mutant::leaves_its_node) {
-      for (std::size_t i = 0; i < self.cases.size(); ++i) {
-        model::lock& lock = locks[self.cases[i].channel];
-        lock.acquire();
-        const bool won = self.outcome.load() != 0;
-        if (!(broken == mutant::keeps_losing_cases && won)) leave_queue(me, i);
-        lock.release();
+      self.won = self.outcome.load();
+      model::require(self.won != 0, "left before the claimer had moved the value");
+      if (self.won == 0) return fate::waits;
+      won = self.won - 1;
+    }
+    for (std::size_t i = 0; i < self.cases.size(); ++i) {
+      const unsigned channel = self.cases[i].channel;
+      if (won < self.cases.size()) {
+        if (channel == self.cases[won].channel || broken == mutant::keeps_losing_cases) continue;
+      } else if (broken == mutant::leaves_its_node) {
+        continue;
       }
+      acquire(channel);
+      leave_queue(me, i);
+      release(channel);
     }
     if (why == wake_reason::timed_out) return fate::timed_out;
     if (why == wake_reason::cancelled) return fate::cancelled;
-    self.won = self.outcome.load();
-    model::require(self.won != 0, "left before the claimer had moved the value");
-    return fate::done;
+    model::require(self.won != 0, "woke although nobody has won the wait");
+    return self.won != 0 ? fate::done : fate::waits;
   }
 
   void end_wait(claim got, std::size_t of) {
-    if (got != claim::must_resume) return;
-    wakes batch;
-    batch.who.push_back(of);
-    resume_all(batch);
+    if (got == claim::must_resume) resume(of);
   }
   void timer(std::size_t of) { end_wait(claim_word(who[of]->word, wake_reason::timed_out), of); }
   void cancel(std::size_t of) {
@@ -279,12 +320,13 @@ struct cast {
   std::vector<std::size_t> timers;      // whose waits they end
   std::vector<std::size_t> cancellers;  // likewise
   std::size_t least_done = 0;
+  bool channel_goes = false;
 };
 
 model::outcome explore(const cast& of, mutant broken = mutant::none, model::options options = {}) {
   return model::explore(
       [=] {
-        auto shared = std::make_shared<stage>(broken, of.who);
+        auto shared = std::make_shared<stage>(broken, of.who, of.channel_goes);
         model::program now;
         for (std::size_t i = 0; i < of.who.size(); ++i)
           now.threads.push_back([=] { shared->operate(i); });
@@ -314,6 +356,7 @@ cast rendezvous() {
   cast made;
   made.who = {sender, receiver};
   made.least_done = 2;
+  made.channel_goes = true;
   return made;
 }
 cast rendezvous_or_timeout() {
@@ -327,6 +370,12 @@ cast selects_facing_each_other() {
   cast made;
   made.who = {{{0, true}, {1, false}}, {{1, true}, {0, false}}};
   made.least_done = 2;
+  made.channel_goes = true;
+  return made;
+}
+cast select_both_ways() {
+  cast made = selects_facing_each_other();
+  made.who = {{{0, true}, {0, false}}, {{0, false}, {0, true}}};
   return made;
 }
 cast select_between_two() {
@@ -374,20 +423,35 @@ TEST(HandoverInterleaved, ASelectOrItsCancellation) {
 }
 
 TEST(HandoverInterleaved, ASelectUsesAChannelBothWays) {
-  cast made;
-  made.who = {{{0, true}, {0, false}}, {{0, false}, {0, true}}};
-  made.least_done = 2;
-  expect_holds(made);
+  expect_holds(select_both_ways());
+  cast made = select_both_ways();
+  made.who.push_back(receiver);
+  made.channel_goes = false;
+  expect_holds(made, 3);
 }
 
 // What the checker is there to find.
 
-TEST(HandoverMutant, MovingTheValueAfterTheUnlockIsFound) {
-  EXPECT_NE(explore(rendezvous(), mutant::moves_after_unlock).failure, "");
+TEST(HandoverMutant, MovingTheValueTooLateIsFound) {
+  EXPECT_NE(explore(rendezvous(), mutant::moves_after_saying_so).failure, "");
 }
 
-TEST(HandoverMutant, LeavingWithoutTheLockIsFound) {
-  EXPECT_NE(explore(rendezvous(), mutant::does_not_settle).failure, "");
+TEST(HandoverMutant, AClaimerThatStillHasTheLockIsFound) {
+  EXPECT_EQ(explore(rendezvous(), mutant::says_so_with_the_lock).failure,
+            "touched a channel that is gone");
+}
+
+TEST(HandoverMutant, NotWaitingForTheClaimerIsFound) {
+  EXPECT_NE(explore(rendezvous(), mutant::does_not_wait).failure, "");
+}
+
+TEST(HandoverMutant, WaitingForTheClaimerByTheLockIsFound) {
+  EXPECT_EQ(explore(rendezvous(), mutant::waits_by_the_lock).failure,
+            "touched a channel that is gone");
+}
+
+TEST(HandoverMutant, ASecondCaseOnTheSameChannelIsFound) {
+  EXPECT_EQ(explore(select_both_ways(), mutant::keeps_twins).failure, "a case left a trace");
 }
 
 TEST(HandoverMutant, SendingToSomeoneWhoseTimeIsOverIsFound) {
