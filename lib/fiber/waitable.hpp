@@ -17,7 +17,8 @@
 
 namespace weft::detail {
 
-enum class wake_reason : std::uint32_t { notified, timed_out, cancelled };
+// `served` is a `notified` that came with something: see sync/channel_core.hpp.
+enum class wake_reason : std::uint32_t { notified, timed_out, cancelled, served };
 
 struct waitable {
   static constexpr std::uint32_t phase_mask = 3, idle = 0, arming = 1, parked = 2, won = 3;

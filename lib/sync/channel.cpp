@@ -42,9 +42,9 @@ channel_core::~channel_core() {
   for (std::size_t i = 0; i < count; ++i) ops.destroy(ring.at(first + i));
 }
 
-transfer channel_core::put(void* value, wake_batch& wakes) noexcept {
+transfer channel_core::put(void* value, served_batch& served) noexcept {
   if (closed) return transfer::closed;
-  if (party* receiver = receivers.claim_first(transfer::done, wakes)) {
+  if (party* receiver = receivers.serve_first(transfer::done, served)) {
     move_value(ops, receiver->value, value);
     return transfer::done;
   }
@@ -54,9 +54,9 @@ transfer channel_core::put(void* value, wake_batch& wakes) noexcept {
   return transfer::done;
 }
 
-transfer channel_core::take(void* room, wake_batch& wakes) noexcept {
+transfer channel_core::take(void* room, served_batch& served) noexcept {
   if (count == 0) {
-    party* sender = senders.claim_first(transfer::done, wakes);
+    party* sender = senders.serve_first(transfer::done, served);
     if (sender == nullptr) return closed ? transfer::closed : transfer::not_now;
     move_value(ops, room, sender->value);
     return transfer::done;
@@ -67,7 +67,7 @@ transfer channel_core::take(void* room, wake_batch& wakes) noexcept {
     ops.relocate(room, ring.at(first));
   ++first;
   --count;
-  if (party* sender = senders.claim_first(transfer::done, wakes))
+  if (party* sender = senders.serve_first(transfer::done, served))
     move_value(ops, ring.at(first + count++), sender->value);
   return transfer::done;
 }
@@ -99,16 +99,16 @@ namespace {
 struct sending {
   static constexpr const char* name = "send";
   static party_list& queue(channel_core& core) noexcept { return core.senders; }
-  static transfer attempt(channel_core& core, void* value, wake_batch& wakes) noexcept {
-    return core.put(value, wakes);
+  static transfer attempt(channel_core& core, void* value, served_batch& served) noexcept {
+    return core.put(value, served);
   }
 };
 
 struct receiving {
   static constexpr const char* name = "recv";
   static party_list& queue(channel_core& core) noexcept { return core.receivers; }
-  static transfer attempt(channel_core& core, void* room, wake_batch& wakes) noexcept {
-    return core.take(room, wakes);
+  static transfer attempt(channel_core& core, void* room, served_batch& served) noexcept {
+    return core.take(room, served);
   }
 };
 
@@ -118,9 +118,9 @@ transfer attempt(channel_core& core, void* value) {
   for (;;) {
     transfer result;
     {
-      wake_batch wakes;
+      served_batch served;
       const std::lock_guard hold(core.lock);
-      result = Way::attempt(core, value, wakes);
+      result = Way::attempt(core, value, served);
     }
     if (result != transfer::must_grow) return result;
     core.grow();
@@ -132,9 +132,9 @@ transfer wait(channel_core& core, void* value, nanos deadline) {
   parking wait(Way::name);
   party self(wait.self(), value);
   {
-    wake_batch wakes;
+    served_batch served;
     const std::lock_guard hold(core.lock);
-    const transfer result = Way::attempt(core, value, wakes);
+    const transfer result = Way::attempt(core, value, served);
     if (result != transfer::not_now) {
       wait.abandon();
       return result;
@@ -142,8 +142,8 @@ transfer wait(channel_core& core, void* value, nanos deadline) {
     Way::queue(core).push(self);
   }
   const wake_reason why = wait.park_until(deadline);
-  if (why == wake_reason::notified) {
-    self.settle(core.lock);
+  if (why == wake_reason::served) {
+    spin_until([&self] { return self.has_been_served(); });
     return self.outcome;
   }
   {
@@ -218,12 +218,12 @@ void release_channel(channel_core* core) noexcept {
 }
 
 void close_channel(channel_core* core) noexcept {
-  wake_batch wakes;
+  served_batch served;
   const std::lock_guard hold(core->lock);
   core->closed = true;
-  while (core->receivers.claim_first(transfer::closed, wakes) != nullptr) {
+  while (core->receivers.serve_first(transfer::closed, served) != nullptr) {
   }
-  while (core->senders.claim_first(transfer::closed, wakes) != nullptr) {
+  while (core->senders.serve_first(transfer::closed, served) != nullptr) {
   }
 }
 

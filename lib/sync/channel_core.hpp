@@ -4,14 +4,15 @@
 //
 // (1) Everything but the count of handles is guarded by lock. put() and take() are called with it
 //     held and move values under it: a value's move must not park, throw, or use the channel.
-// (2) A waiter's value stays in the frame that waits. Who completes its operation claims it, moves
-//     the value and notes the outcome, all in one hold of the lock: so an operation is done exactly
-//     if its wait was won by `notified`, and a cancelled or timed-out one has moved nothing.
-// (3) Who was claimed while it was still arming goes on at once; it takes the lock once before it
-//     reads its outcome or leaves its frame (party::settle). Who was parked is resumed after the
-//     unlock, and knows it by `resumed_later`.
-// (4) The last access of an operation to the core is its unlock. So whoever learns that it is done
-//     may drop the last handle.
+// (2) A waiter's value stays in the frame that waits. Who completes its operation claims it as
+//     `served`, moves the value and notes the outcome, all in one hold of the lock: so an operation
+//     is done exactly if its wait was won by `served`; a cancelled or timed-out one moved nothing.
+// (3) After the unlock the claimer says `left`, and resumes the waiter if it was parked. One that
+//     was still arming goes on by itself, and waits for `left` before it looks at the outcome or
+//     leaves its frame. That takes no longer than a spin lock is held.
+// (4) So once an operation is done on one side, neither side touches the core any more, and either
+//     may drop the last handle, also while the other has not returned. Hence a waiter that was
+//     served takes no lock, and its claimer unlinks what else it has in the queues of this channel.
 // (5) Receivers wait only while the queue is empty, senders only while it is full; dead nodes aside
 //     (claimed otherwise, not unlinked yet), they never wait at the same time. A value that is
 //     taken makes room for the first sender's, which joins the queue at once: values stay in order.
@@ -22,6 +23,7 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <thread>
 #include <weft/channel.hpp>
 
 #include "base/intrusive_list.hpp"
@@ -35,15 +37,51 @@ struct party : wait_node {
   party(waitable& waiter, void* at) noexcept : wait_node(waiter), value(at) {}
 
   void* const value;                     // what is sent, or raw room for what is received
-  transfer outcome = transfer::not_now;  // written under the lock by the claimer
-  bool resumed_later = false;            // see (3)
+  transfer outcome = transfer::not_now;  // guarded by the channel's lock until left
+  bool was_parked = false;               // the claimer's
+  std::atomic<bool> left{false};         // release in served_batch, acquire in has_been_served()
+  party* twin = nullptr;                 // the next of the same select on this channel
 
-  // After a wait that ended by `notified`: when this returns the claimer has left the lock.
-  void settle(spin_lock& lock) noexcept {
-    if (resumed_later) return;
-    lock.lock();
-    lock.unlock();
+  bool has_been_served() const noexcept { return left.load(std::memory_order_acquire); }
+};
+
+// Waits for something that another thread does within a few instructions.
+template <class F>
+void spin_until(F&& happened) noexcept {
+  for (int spins = 0; !happened(); ++spins) {
+    if (spins < 100)
+      cpu_relax();
+    else
+      std::this_thread::yield();  // the kernel preempted it
   }
+}
+
+// Those who were served, to be told once the lock is free: see (3). Declare it before the lock.
+class served_batch {
+ public:
+  served_batch() = default;
+  served_batch(const served_batch&) = delete;
+  served_batch& operator=(const served_batch&) = delete;
+  ~served_batch() {
+    while (first_ != nullptr) {
+      party& next = *static_cast<party*>(first_);
+      first_ = next.next;
+      waitable& who = *next.who;
+      const bool was_parked = next.was_parked;
+      next.left.store(true, std::memory_order_release);  // now it may be gone, if not parked
+      if (was_parked) resume(who);
+    }
+  }
+
+  void add(party& served) noexcept {
+    served.next = nullptr;
+    *end_ = &served;
+    end_ = &served.next;
+  }
+
+ private:
+  list_hook* first_ = nullptr;
+  list_hook** end_ = &first_;
 };
 
 class party_list {
@@ -51,17 +89,17 @@ class party_list {
   bool empty() const noexcept { return parties_.empty(); }
   void push(party& last) noexcept { parties_.push_back(last); }
 
-  // The first that nobody else has claimed, now with this outcome. Its value is the caller's to
-  // move until the lock is released.
-  party* claim_first(transfer how, wake_batch& wakes) noexcept {
+  // Serves the first that nobody else has claimed. Its value is the caller's to move until the lock
+  // is released.
+  party* serve_first(transfer how, served_batch& batch) noexcept {
     while (party* first = parties_.pop_front()) {
-      const claim got = try_claim(*first->who, wake_reason::notified);
+      const claim got = try_claim(*first->who, wake_reason::served);
       if (got == claim::lost) continue;
+      for (party* at = first->twin; at != nullptr && at != first; at = at->twin)
+        wait_list::unlink(*at);
       first->outcome = how;
-      if (got == claim::must_resume) {
-        first->resumed_later = true;
-        wakes.add(*first);
-      }
+      first->was_parked = got == claim::must_resume;
+      batch.add(*first);
       return first;
     }
     return nullptr;
@@ -102,11 +140,11 @@ struct channel_core {
   channel_core& operator=(const channel_core&) = delete;
   ~channel_core();
 
-  // All of these under the lock. What they wake is in the batch, to be resumed after the unlock.
+  // All of these under the lock.
   bool may_put() const noexcept { return closed || count < capacity || !receivers.empty(); }
   bool may_take() const noexcept { return closed || count > 0 || !senders.empty(); }
-  transfer put(void* value, wake_batch& wakes) noexcept;
-  transfer take(void* room, wake_batch& wakes) noexcept;
+  transfer put(void* value, served_batch& served) noexcept;
+  transfer take(void* room, served_batch& served) noexcept;
 
   // Without the lock. Throws std::bad_alloc.
   void grow();

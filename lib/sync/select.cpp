@@ -8,9 +8,9 @@
 //     cannot deadlock, although a fiber's own lock is among them for on_ready().
 // (3) A counterpart is claimed with all locks held and before this waiter stands in any queue: two
 //     selects cannot claim each other, and none meets itself on a channel it uses both ways.
-// (4) Once woken, the waiter takes each lock again to leave the queues. So it also waits for the
-//     claimer to leave the lock, and sees its outcome (channel_core.hpp (3)). At most one case has
-//     an outcome, for the wait is won once; if none has, a fiber's end has won it.
+// (4) A wait that was `served` was won by the one case whose party says so, and the channel of that
+//     case is not touched any more (channel_core.hpp (4)); one that was `notified` by the end of a
+//     fiber. Then the waiter takes the other locks one by one to leave their queues.
 // (5) `otherwise` looks at all cases in one moment, with all locks held.
 // Rejected: one lock for all channels, which is simple and does not scale; claiming both sides by
 // two compare-exchanges, which needs a third state for every wait.
@@ -110,28 +110,43 @@ bool is_ready(const select_entry& of) noexcept {
 }
 
 // May fail although it seemed ready: the counterpart may have been claimed otherwise.
-transfer perform(select_entry& of, wake_batch& wakes) noexcept {
+transfer perform(select_entry& of, served_batch& served) noexcept {
   switch (of.what) {
     case kind::recv:
-      return of.core->take(of.value, wakes);
+      return of.core->take(of.value, served);
     case kind::send:
-      return of.core->put(of.value, wakes);
+      return of.core->put(of.value, served);
     default:
       return has_ended(of) ? transfer::done : transfer::not_now;
   }
 }
 
-void enqueue(select_entry& of, waitable& self) noexcept {
-  if (of.what == kind::ready) {
-    of.task->joiners.push(*::new (static_cast<void*>(of.node)) wait_node(self));
-    return;
+// Makes a circle of the parties that stand on one channel.
+void link_twins(case_list all) noexcept {
+  party* first = nullptr;
+  for (std::size_t i = 0; i < all.count; ++i) {
+    select_entry& each = *all.first[i];
+    if (each.core == nullptr) continue;
+    const bool follows = i > 0 && all.first[i - 1]->core == each.core;
+    if (!follows) first = &party_of(each);
+    const bool alone = !follows && (i + 1 == all.count || all.first[i + 1]->core != each.core);
+    if (alone) continue;
+    if (follows) party_of(*all.first[i - 1]).twin = &party_of(each);
+    party_of(each).twin = first;
   }
-  party& node = *::new (static_cast<void*>(of.node)) party(self, of.value);
-  (of.what == kind::recv ? of.core->receivers : of.core->senders).push(node);
 }
 
-void leave_queue(select_entry& of) noexcept {
-  wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(of.node)));
+// All cases, in the order of their locks, so that those of one channel are neighbours.
+void enqueue_all(case_list all, waitable& self) noexcept {
+  for (select_entry* each : all) {
+    if (each->what == kind::ready) {
+      each->task->joiners.push(*::new (static_cast<void*>(each->node)) wait_node(self));
+      continue;
+    }
+    party& node = *::new (static_cast<void*>(each->node)) party(self, each->value);
+    (each->what == kind::recv ? each->core->receivers : each->core->senders).push(node);
+  }
+  link_twins(all);
 }
 
 // ---- without any lock
@@ -149,9 +164,9 @@ transfer attempt(select_entry& of) {
   for (;;) {
     transfer result;
     {
-      wake_batch wakes;
+      served_batch served;
       const std::lock_guard hold(of.core->lock);
-      result = perform(of, wakes);
+      result = perform(of, served);
     }
     if (result != transfer::must_grow) return result;
     of.core->grow();
@@ -176,33 +191,44 @@ struct choice {
   transfer how = transfer::not_now;
 };
 
-choice perform_any(case_list all, wake_batch& wakes) noexcept {
+choice perform_any(case_list all, served_batch& served) noexcept {
   for (;;) {
     choice random;
     std::size_t ready = 0;
     for (select_entry* each : all)
       if (is_ready(*each) && random_below(++ready) == 0) random.which = each;
     if (random.which == nullptr) return random;
-    random.how = perform(*random.which, wakes);
+    random.how = perform(*random.which, served);
     if (random.how != transfer::not_now) return random;
   }
 }
 
 // ---- waiting
 
-// Leaves all queues, and tells which case has won if one has.
-choice leave_all(case_list all) noexcept {
-  choice won;
+// Leaves the queues of all cases but those on this channel. Returns a fiber that has ended, if any.
+select_entry* leave_all(case_list all, const channel_core* but) noexcept {
+  select_entry* ended = nullptr;
   for (select_entry* each : all) {
+    if (but != nullptr && each->core == but) continue;
     const std::lock_guard hold(lock_of(*each));
-    leave_queue(*each);
-    if (each->what == kind::ready) {
-      if (won.which == nullptr && has_ended(*each)) won = {each, transfer::not_now};
-    } else if (party_of(*each).outcome != transfer::not_now) {
-      won = {each, party_of(*each).outcome};
-    }
+    if (each->what != kind::ready)
+      wait_list::unlink(party_of(*each));
+    else if (!has_ended(*each))
+      wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(each->node)));
+    else  // which has emptied its list
+      ended = each;
   }
-  return won;
+  return ended;
+}
+
+select_entry& served_case(case_list all) noexcept {
+  select_entry* found = nullptr;
+  spin_until([&] {
+    for (select_entry* each : all)
+      if (each->core != nullptr && party_of(*each).has_been_served()) found = each;
+    return found != nullptr;
+  });
+  return *found;
 }
 
 // Null where nothing took place: a ring must grow first, or the time is over.
@@ -210,11 +236,11 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
   parking wait("select");
   choice now;
   {
-    wake_batch wakes;
+    served_batch served;
     all_locks hold(all);
-    now = perform_any(all, wakes);
+    now = perform_any(all, served);
     if (now.which == nullptr)
-      for (select_entry* each : all) enqueue(*each, wait.self());
+      enqueue_all(all, wait.self());
     else
       wait.abandon();
   }
@@ -225,10 +251,15 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
   if (now.which != nullptr) return &finish(*now.which, now.how);
 
   const wake_reason why = wait.park_until(deadline);
-  const choice won = leave_all(all);
+  if (why == wake_reason::served) {
+    select_entry& won = served_case(all);
+    leave_all(all, won.core);
+    return &finish(won, party_of(won).outcome);
+  }
+  select_entry* ended = leave_all(all, nullptr);
   if (why == wake_reason::cancelled) throw_cancelled();
   over = why == wake_reason::timed_out;
-  return over ? nullptr : &finish(*won.which, won.how);
+  return over ? nullptr : ended;
 }
 
 // The cases that are ready in one moment, or none.
@@ -236,9 +267,9 @@ select_entry* attempt_at_once(case_list all) {
   for (;;) {
     choice now;
     {
-      wake_batch wakes;
+      served_batch served;
       all_locks hold(all);
-      now = perform_any(all, wakes);
+      now = perform_any(all, served);
     }
     if (now.which == nullptr) return nullptr;
     if (now.how != transfer::must_grow) return &finish(*now.which, now.how);

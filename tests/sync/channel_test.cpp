@@ -471,7 +471,8 @@ TEST_P(Channel, ACapacityTakesMemoryOnlyAsItIsUsed) {
   weft::channel<std::string> ch(std::numeric_limits<std::size_t>::max() / 128);
   ch.send("one");
   EXPECT_EQ(ch.recv(), "one");
-  EXPECT_THROW(weft::channel<int>(std::numeric_limits<std::size_t>::max()), std::length_error);
+  constexpr std::size_t minus_one = std::numeric_limits<std::size_t>::max();
+  EXPECT_THROW(weft::channel<int>{minus_one}, std::length_error);
 }
 
 // ---- threads and lifetimes
