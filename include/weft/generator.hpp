@@ -112,8 +112,7 @@ class generator {
   // Parks and blocks: as the body does.   Throws: what the body throws, and then it has ended;
   // std::system_error if there is no memory for its stack.
   pointer next() {
-    detail::advance_generator(valid());
-    return static_cast<pointer>(core_->value);
+    return static_cast<pointer>(detail::advance_generator(valid()));
   }
 
   // The same by iterator: begin() runs the body to its first value, ++ to the next. On a generator

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <weft/address.hpp>   // where a socket is bound or connected to
+#include <weft/await.hpp>     // functions that call back
 #include <weft/blocking.hpp>  // calls that block a thread
 #include <weft/cancel.hpp>    // cancellation, shields, timeouts
 #include <weft/channel.hpp>   // values handed from fiber to fiber
@@ -11,6 +12,7 @@
 #include <weft/fd.hpp>        // descriptors of the program's own
 #include <weft/fiber_local.hpp>  // variables of each fiber, and those it inherits
 #include <weft/file.hpp>      // files and directories
+#include <weft/future.hpp>    // promise and future
 #include <weft/gather.hpp>    // several things at once
 #include <weft/generator.hpp>  // one value after another, each when it is asked for
 #include <weft/go.hpp>        // fibers and their handles

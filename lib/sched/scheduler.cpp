@@ -98,6 +98,8 @@ void scheduler::fiber_ended() noexcept {
 void scheduler::join() {
   for (std::thread& each : threads_)
     if (each.joinable()) each.join();
+  // A thread that woke the last fiber may still be on its way out of submit().
+  while (submitting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   if (!monitor_.joinable()) return;
   {
     std::lock_guard<std::mutex> hold(monitor_lock_);
@@ -108,12 +110,15 @@ void scheduler::join() {
 }
 
 void scheduler::submit(control& ready) noexcept {
+  // Once it is queued the fiber may run and end, and with it the runtime: join() waits for us.
+  submitting_.fetch_add(1, std::memory_order_relaxed);
   if (ready.pinned_to != nullptr) {
     static_cast<worker*>(ready.pinned_to)->deliver(ready);
-    return;
+  } else {
+    injected_.push(&ready);
+    wake_one();
   }
-  injected_.push(&ready);
-  wake_one();
+  submitting_.fetch_sub(1, std::memory_order_release);  // pairs with join()
 }
 
 void scheduler::disarm(timer& entry) noexcept { entry.queue->disarm(entry); }

@@ -97,6 +97,7 @@ class scheduler final : public fiber_home {
   std::vector<std::thread> threads_;
 
   std::atomic<bool> stopping_{false};  // seq_cst against registry::add, see begin_stop()
+  std::atomic<unsigned> submitting_{0};  // threads inside submit(); join() waits for them
   spin_lock outside_;                  // starts from outside against stopping_
   std::atomic<bool> finished_{false};
 

@@ -215,7 +215,9 @@ void resume_generator(generator_core* core) {
 void end_generator(generator_core* core) {
   generator_body& self = body_of(*core);
   finish(self);
-  if (self.error != nullptr) std::rethrow_exception(std::exchange(self.error, nullptr));
+  std::exception_ptr error = std::exchange(self.error, nullptr);
+  let_go(self);
+  if (error != nullptr) std::rethrow_exception(std::move(error));
 }
 
 void drop_generator(generator_core* core) noexcept {

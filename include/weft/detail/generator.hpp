@@ -49,7 +49,7 @@ WEFT_API void free_generator(generator_core* core) noexcept;  // without its cal
 
 // Runs the body to its next yield or its end; the caller goes on as advance_generator() does.
 WEFT_API void resume_generator(generator_core* core);
-// Frees the stack of what has ended and rethrows what it threw, once.
+// Frees the stack of what has ended, lets go of it, and rethrows what it threw, once.
 WEFT_API void end_generator(generator_core* core);
 // Unwinds a suspended body, drops the callable, frees the rest.
 WEFT_API void drop_generator(generator_core* core) noexcept;
@@ -64,10 +64,15 @@ WEFT_API void delegate_generated(generator_core& self, generator_core* inner);
 // What is left to do after a switch stands here, so that the library's part ends in the switch: each
 // return up the other context's chain of calls is one that the processor predicts wrongly.
 
-inline void advance_generator(generator_core* core) {
+inline void* advance_generator(generator_core* core) {
   resume_generator(core);
+  if (core->ended) {
+    end_generator(core);
+    return nullptr;
+  }
+  void* value = core->value;
   core->busy.store(false, std::memory_order_release);  // pairs with take() in generator.cpp
-  if (core->ended) end_generator(core);
+  return value;
 }
 
 inline void yield_or_unwind(generator_core& self, void* value) {
