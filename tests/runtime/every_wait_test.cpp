@@ -73,6 +73,7 @@ std::vector<wait> structured_waits() {
          tasks.set_limit(1);
          tasks.go(for_ever);
          tasks.go(for_ever);
+         tasks.wait();
        }), 2},
       {"gather", plain([] { weft::gather(for_ever, for_ever); }), 3},
       {"map", plain([] {
@@ -93,8 +94,9 @@ std::vector<wait> structured_waits() {
          weft::completer<int> kept;
          weft::await_callback<int>([&](weft::completer<int> done) { kept = std::move(done); });
        })},
-      {"future::get", on_a<weft::promise<int>>([](auto& promise) {
-         static_cast<void>(promise.get_future().get());
+      {"future::get", plain([] {
+         weft::promise<int> never_kept;
+         never_kept.get_future().get();
        })},
   };
 }
@@ -137,9 +139,10 @@ std::vector<wait> shared_waits() {
       {"barrier::arrive_and_wait",
        on_a<weft::barrier<>>([](auto& b) { b.arrive_and_wait(); }, 3)},
       {"event::wait", on_a<weft::event>([](auto& e) { e.wait(); })},
-      {"wait_group::wait", on_a<weft::wait_group>([](auto& w) {
-         if (w.count() == 0) w.add(1);
-         w.wait();
+      {"wait_group::wait", plain([] {
+         weft::wait_group left;
+         left.add(1);
+         left.wait();
        })},
   };
 }
@@ -157,7 +160,7 @@ std::vector<wait> io_waits() {
       auto client = std::make_shared<weft::tcp_stream>(
           weft::connect_tcp("127.0.0.1", listener->port()));
       auto server = std::make_shared<weft::tcp_stream>(listener->accept());
-      return [=] { body(*client); };
+      return [body, client, server] { body(*client); };
     };
   };
   return {
