@@ -1,7 +1,8 @@
 // Running several things at once and collecting what they return.
 //
-//   auto [user, orders] = weft::gather([&] { return load_user(id); }, [&] { return load_orders(id);
-//   });
+//   auto [user, cart] = weft::gather([&] { return load_user(id); }, [&] { return load_cart(id); });
+//
+// With map() and for_each() for ranges, and race() for the first of several.
 #pragma once
 
 #include <tuple>
@@ -10,6 +11,8 @@
 #include <variant>
 
 #include <weft/group.hpp>
+#include <weft/map.hpp>
+#include <weft/race.hpp>
 
 namespace weft {
 namespace detail {

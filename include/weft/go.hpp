@@ -188,4 +188,16 @@ class WEFT_API pin_guard {
   pin_guard& operator=(const pin_guard&) = delete;
 };
 
+// Says that the calling fiber must not park while it lives: around code that holds a std::mutex or
+// uses a thread_local. A parking call then throws std::logic_error, which names fiber and call,
+// where it would have parked; yield() too. Nests. Outside a fiber it does nothing.
+// Destructors that park, a group's say, cannot throw: there the process ends with that message.
+class WEFT_API no_suspend_guard {
+ public:
+  no_suspend_guard() noexcept;
+  ~no_suspend_guard();
+  no_suspend_guard(const no_suspend_guard&) = delete;
+  no_suspend_guard& operator=(const no_suspend_guard&) = delete;
+};
+
 }  // namespace weft

@@ -24,8 +24,9 @@ class WEFT_API group {
   group& operator=(const group&) = delete;
 
   // Starts a child. It may borrow what outlives the group. In a cancelled group it starts
-  // cancelled. A child that throws cancels its siblings.   Threads: any fiber, while the group
-  // lives.
+  // cancelled. A child that throws cancels its siblings.
+  // Parks: only for set_limit().   Cancellation: throws cancelled if it has to park, and starts
+  // nothing.   Threads: any fiber, while the group lives.
   template <class F, class... Args, class = std::enable_if_t<detail::is_callable_task<F>>>
   fiber<detail::result_of_call<F, Args...>> go(F&& f, Args&&... args) {
     return go(fiber_options{}, std::forward<F>(f), std::forward<Args>(args)...);
@@ -41,8 +42,14 @@ class WEFT_API group {
     return detail::adopt_task<result>(task);
   }
 
+  // From now on at most so many children are alive at once, and go() parks until there is room; in
+  // a cancelled group it does not.
+  // Throws: std::invalid_argument if most is 0.
+  void set_limit(std::size_t most);
+
   // Waits until all children have ended, those included that are started meanwhile. Rethrows the
-  // first exception of a child, once. Children that ended by cancellation are no error.
+  // first exception of a child, once. Children that ended by cancellation are no error. What others
+  // throw after the first is given to who joins them, else to options::on_also_failed.
   // Parks: until then.   Cancellation: of a scope around the group, reaches the children too, and
   // throws cancelled after they have ended; of a scope opened since, with_timeout() around this
   // call say, ends the wait alone, and the children go on.
@@ -51,10 +58,13 @@ class WEFT_API group {
   // Asks all children to stop; later ones start cancelled. wait() still waits for them.
   void cancel() noexcept;
 
+  // Whether children that start now start cancelled: by cancel(), a failure, or from outside.
+  bool is_cancelled() const noexcept;
+
  private:
   void start(detail::control* child);
 
-  alignas(std::max_align_t) unsigned char room_[192];
+  alignas(std::max_align_t) unsigned char room_[256];
 };
 
 }  // namespace weft

@@ -38,6 +38,11 @@ struct options {
   // Gets what a fiber threw when nobody can join it any more. Empty: prints the fiber's name and
   // the exception, and aborts. Called on any thread; must not throw.
   std::function<void(std::string_view fiber_name, std::exception_ptr what)> on_unhandled;
+
+  // Gets what a child of a group threw after a sibling had failed (the sibling's exception is the
+  // one that is rethrown), when nobody can join that child any more. Empty: prints one line to
+  // stderr. Called on any thread; must not throw.
+  std::function<void(std::string_view fiber_name, std::exception_ptr what)> on_also_failed;
 };
 
 // Counters for a dashboard; each is exact, all together are not one moment.

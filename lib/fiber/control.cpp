@@ -78,8 +78,11 @@ void drop_reference(control& fiber) noexcept {
   // The last one sees all that the others wrote.
   if (fiber.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   const failure& lost = fiber.failed;
-  if (lost.error != nullptr && !fiber.failure_received)
-    (*lost.handler)(fiber.name != nullptr ? fiber.name : "", lost.error);
+  if (lost.error != nullptr && !fiber.failure_received) {
+    const failure_handlers& to = *lost.handlers;
+    const failure_handler& handler = fiber.failed_after_sibling ? to.also_failed : to.unhandled;
+    handler(fiber.name != nullptr ? fiber.name : "", lost.error);
+  }
   if (fiber.started) fiber.ops->drop_result(payload_of(&fiber));
   free_block(fiber);
 }
@@ -95,7 +98,7 @@ void run_to_end(control& fiber) noexcept {
     } catch (const cancelled&) {
       fiber.ended_by_cancel = true;
     } catch (...) {
-      fiber.failed = {std::current_exception(), fiber.home->handler};
+      fiber.failed = {std::current_exception(), fiber.home->handlers};
     }
   }
   end_fiber(fiber);
@@ -103,7 +106,7 @@ void run_to_end(control& fiber) noexcept {
 
 void end_unstarted(control& fiber, std::exception_ptr why) noexcept {
   fiber.ops->discard(payload_of(&fiber));
-  fiber.failed = {std::move(why), fiber.home->handler};
+  fiber.failed = {std::move(why), fiber.home->handlers};
   end_fiber(fiber);
 }
 

@@ -30,13 +30,19 @@ namespace weft::detail {
 
 class fiber_home;
 
-using unhandled_handler = std::function<void(std::string_view name, std::exception_ptr what)>;
+using failure_handler = std::function<void(std::string_view name, std::exception_ptr what)>;
 
-// What is left of a fiber that threw. It carries the handler, since a handle may outlive the
+// For failures that nobody can receive any more.
+struct failure_handlers {
+  failure_handler unhandled;
+  failure_handler also_failed;  // after a sibling, whose failure is the one that is rethrown
+};
+
+// What is left of a fiber that threw. It carries the handlers, since a handle may outlive the
 // runtime.
 struct failure {
   std::exception_ptr error;
-  std::shared_ptr<const unhandled_handler> handler;
+  std::shared_ptr<const failure_handlers> handlers;
 };
 
 struct control : waitable, sibling_hook, registry_hook {
@@ -48,12 +54,14 @@ struct control : waitable, sibling_hook, registry_hook {
   fiber_home* home = nullptr;
   carrier* pinned_to = nullptr;
   unsigned pins = 0;
+  unsigned suspends_forbidden = 0;  // see no_suspend_guard
 
   std::atomic<bool> cancel_pending{false};  // see scope.hpp (2)
   std::atomic<bool> done{false};            // release in end_fiber(), acquire in task_done()
   bool started = false;
   bool ended_by_cancel = false;
   bool failure_received = false;           // someone got or will get it; guarded by lock
+  bool failed_after_sibling = false;       // guarded by lock
   std::atomic<bool> cancel_queued{false};  // the one canceller that walks the root scope
   spin_lock lock;                          // scopes, joiners
   std::uint8_t stack_class = 0;
@@ -91,7 +99,7 @@ class fiber_home {
   virtual void disarm(timer& entry) noexcept = 0;
 
   registry fibers;
-  std::shared_ptr<const unhandled_handler> handler;
+  std::shared_ptr<const failure_handlers> handlers;
 
  protected:
   ~fiber_home() = default;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <weft/error.hpp>
 
@@ -96,6 +97,13 @@ void resume(waitable& who) noexcept {
 
 void throw_cancelled() { throw cancelled(); }
 
+void throw_may_not_suspend(const char* what) {
+  char fiber[128];
+  const std::size_t length = describe_running_fiber(fiber, sizeof fiber);
+  throw std::logic_error("weft: " + std::string(fiber, length) + " would park in " + what +
+                         " while a no_suspend_guard lives");
+}
+
 bool may_interrupt(const control&) noexcept { return current_carrier()->uncaught() == 0; }
 
 void deliver_cancellation(control& self) {
@@ -113,6 +121,7 @@ parking::parking(const char* what, cancellation mode) {
     self_ = &parker;
     return;
   }
+  if (me->suspends_forbidden > 0) throw_may_not_suspend(what);
   std::uint32_t word = waitable::arming;
   if (mode == cancellation::delivered && here->uncaught() == 0) {
     word |= waitable::interruptible;

@@ -35,6 +35,7 @@ class parking {
 };
 
 [[noreturn]] void throw_cancelled();
+[[noreturn]] void throw_may_not_suspend(const char* what);
 
 // Throws cancelled if a request is in force and the fiber is not unwinding.
 void deliver_cancellation(control& self);

@@ -50,17 +50,25 @@ void prepare_process() {
         "starting a runtime");
 }
 
-void report_and_abort(std::string_view name, std::exception_ptr what) {
+void report(std::string_view name, const char* how, const std::exception_ptr& what) {
   std::string text = "an exception that is not a std::exception";
   try {
-    std::rethrow_exception(std::move(what));
+    std::rethrow_exception(what);
   } catch (const std::exception& e) {
     text = e.what();
   } catch (...) {
   }
-  std::fprintf(stderr, "weft: nobody joins fiber \"%.*s\", which ended with: %s\n",
-               static_cast<int>(name.size()), name.data(), text.c_str());
+  std::fprintf(stderr, "weft: fiber \"%.*s\"%s: %s\n", static_cast<int>(name.size()), name.data(),
+               how, text.c_str());
+}
+
+void report_and_abort(std::string_view name, std::exception_ptr what) {
+  report(name, ", which nobody joins, ended with", what);
   std::abort();
+}
+
+void report_also_failed(std::string_view name, std::exception_ptr what) {
+  report(name, " failed too, after another of its group", what);
 }
 
 scheduler_config config_of(const options& how, bool calling_thread) {
@@ -73,7 +81,10 @@ scheduler_config config_of(const options& how, bool calling_thread) {
   config.workers = how.workers != 0 ? how.workers : usable_cpus();
   config.stack_bytes = how.stack_bytes;
   config.use_calling_thread = calling_thread;
-  config.on_unhandled = how.on_unhandled ? how.on_unhandled : unhandled_handler(report_and_abort);
+  config.on_failure.unhandled = how.on_unhandled;
+  if (!how.on_unhandled) config.on_failure.unhandled = report_and_abort;
+  config.on_failure.also_failed = how.on_also_failed;
+  if (!how.on_also_failed) config.on_failure.also_failed = report_also_failed;
   config.make_poller = [] { return std::make_unique<loop>(); };
   return config;
 }

@@ -25,7 +25,7 @@ scheduler::scheduler(scheduler_config config)
       with_monitor_(config.monitor),
       stack_class_(stacks::class_for(config.stack_bytes)),
       idle_(config.workers) {
-  handler = std::make_shared<const unhandled_handler>(std::move(config.on_unhandled));
+  handlers = std::make_shared<const failure_handlers>(std::move(config.on_failure));
   workers_.reserve(config.workers);
   for (unsigned i = 0; i < config.workers; ++i)
     workers_.push_back(std::make_unique<worker>(*this, i, config.make_poller()));

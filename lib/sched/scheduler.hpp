@@ -31,7 +31,7 @@ struct scheduler_config {
   std::size_t stack_bytes = 256 * 1024;
   bool use_calling_thread = true;  // as worker 0, in run()
   bool monitor = true;
-  unhandled_handler on_unhandled;
+  failure_handlers on_failure;
   std::function<std::unique_ptr<poller>()> make_poller;
 };
 

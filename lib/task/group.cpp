@@ -5,13 +5,16 @@
 // (1) alive and the list of children change together under scope::lock. The parent returns from
 //     wait() only after it saw alive == 0 under that lock, and a child does not touch the group
 //     after the unlock in which it was counted off: so the group may be destroyed at once.
-// (2) The first failure is kept and cancels the siblings; it counts as received, and so do the
-// later
-//     ones: they are mostly consequences. Their handles still give them to whoever joins them.
+// (2) The first failure is kept for wait() and cancels the siblings. A later one is left to whoever
+//     joins its handle; if nobody can any more, it goes to options::on_also_failed.
+// (3) A limit counts children that are alive, and the caller of go() waits for its turn. Each end
+//     of a child wakes one who waits, and whoever is woken looks again.
 #include <weft/group.hpp>
+#include <weft/race.hpp>
 
 #include <mutex>
 #include <new>
+#include <stdexcept>
 
 #include "fiber/park.hpp"
 #include "sched/scheduler.hpp"
@@ -24,6 +27,8 @@ struct group_state : group_scope {
   group_state() noexcept { child_ended = &group_state::ended; }
 
   wait_list waiters;  // guarded by lock, like all below
+  wait_list starters;
+  std::size_t most = SIZE_MAX;
   std::exception_ptr failure_of_child;
 
   static void ended(group_scope& scope, control& child) noexcept {
@@ -32,27 +37,71 @@ struct group_state : group_scope {
     wake_batch wakes;
     std::lock_guard<spin_lock> hold(self.lock);
     intrusive_list<control, sibling_hook>::erase(child);
-    if (--self.alive == 0) self.waiters.claim_all(wakes);
+    if (--self.alive < self.most) self.starters.claim_one(wakes);
+    if (self.alive == 0) self.waiters.claim_all(wakes);
   }
 
   void note_failure(control& child) noexcept {
-    std::exception_ptr error;
-    {
-      std::lock_guard<spin_lock> hold(child.lock);
-      child.failure_received = true;
-      error = child.failed.error;
-    }
+    bool first = false;
     {
       std::lock_guard<spin_lock> hold(lock);
-      if (failure_of_child != nullptr) return;
-      failure_of_child = std::move(error);
+      first = failure_of_child == nullptr;
+      if (first) failure_of_child = child.failed.error;
     }
-    request_cancel_children(*this);
+    {
+      std::lock_guard<spin_lock> hold(child.lock);
+      (first ? child.failure_received : child.failed_after_sibling) = true;
+    }
+    if (first) request_cancel_children(*this);
   }
 
   std::exception_ptr take_failure() noexcept {
     std::lock_guard<spin_lock> hold(lock);
     return std::exchange(failure_of_child, nullptr);
+  }
+
+  // Counts the child in, once there is room. Returns whether the group is cancelled.
+  bool enter(control& child) {
+    for (;;) {
+      {
+        std::lock_guard<spin_lock> hold(lock);
+        if (has_room()) {
+          ++alive;
+          children.push_back(child);
+          return closed_to_new_work;
+        }
+      }
+      try {
+        wait_for_room();
+      } catch (...) {
+        // It may have been woken for a place that it does not take now.
+        wake_batch wakes;
+        std::lock_guard<spin_lock> hold(lock);
+        if (has_room()) starters.claim_one(wakes);
+        throw;
+      }
+    }
+  }
+
+  bool has_room() const noexcept { return alive < most || closed_to_new_work; }
+
+  void wait_for_room() {
+    parking wait("group::go");
+    wait_node node(wait.self());
+    {
+      std::lock_guard<spin_lock> hold(lock);
+      if (has_room()) {
+        wait.abandon();
+        return;
+      }
+      starters.push(node);
+    }
+    if (wait.park() == wake_reason::notified) return;
+    {
+      std::lock_guard<spin_lock> hold(lock);
+      wait_list::unlink(node);
+    }
+    throw_cancelled();
   }
 
   // Waits once; false if all children have ended.
@@ -105,7 +154,7 @@ group::~group() {
   // unwinds the fiber, that one speaks for both.
   if (std::exception_ptr lost = state.take_failure())
     if (detail::may_interrupt(*state.owner))
-      (*state.owner->home->handler)("child of a group", lost);
+      state.owner->home->handlers->unhandled("child of a group", lost);
   state.~group_state();
 }
 
@@ -113,14 +162,30 @@ void group::start(detail::control* child) {
   group_state& state = state_of(room_);
   child->group = &state;
   bool cancelled = false;
-  {
-    std::lock_guard<detail::spin_lock> hold(state.lock);
-    ++state.alive;
-    state.children.push_back(*child);
-    cancelled = state.closed_to_new_work;
+  try {
+    cancelled = state.enter(*child);
+  } catch (...) {
+    discard_task(child);
+    throw;
   }
   if (cancelled) request_cancel(child->root);
   start_task(child);
+}
+
+void group::set_limit(std::size_t most) {
+  if (most == 0)
+    throw std::invalid_argument("weft: a group with a limit of 0 could never start a child");
+  group_state& state = state_of(room_);
+  detail::wake_batch wakes;
+  std::lock_guard<detail::spin_lock> hold(state.lock);
+  state.most = most;
+  state.starters.claim_all(wakes);
+}
+
+bool group::is_cancelled() const noexcept {
+  group_state& state = state_of(const_cast<unsigned char*>(room_));
+  std::lock_guard<detail::spin_lock> hold(state.lock);
+  return state.closed_to_new_work;
 }
 
 void group::wait() {
@@ -141,6 +206,11 @@ void group::wait() {
   }
   if (std::exception_ptr failure = state.take_failure()) std::rethrow_exception(failure);
   if (interrupted) detail::throw_cancelled();
+}
+
+void detail::report_also_failed(const std::exception_ptr& what) noexcept {
+  const detail::control& self = *detail::current_fiber();
+  self.home->handlers->also_failed(self.name != nullptr ? self.name : "", what);
 }
 
 void group::cancel() noexcept { request_cancel_children(state_of(room_)); }

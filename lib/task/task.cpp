@@ -63,12 +63,16 @@ void abandon_task(control* unstarted) noexcept {
   drop_reference(*unstarted);
 }
 
+void discard_task(control* unstarted) noexcept {
+  unstarted->ops->discard(payload_of(unstarted));
+  abandon_task(unstarted);
+}
+
 void start_task(control* ready) {
   try {
     static_cast<scheduler*>(ready->home)->start_fiber(*ready);
   } catch (...) {
-    ready->ops->discard(payload_of(ready));
-    abandon_task(ready);
+    discard_task(ready);
     throw;
   }
 }
@@ -159,6 +163,7 @@ void yield() {
   if (self == nullptr) detail::throw_no_fiber("yield()");
   if (self->unarmed_deadlines > 0 || self->cancel_pending.load(std::memory_order_relaxed))
     detail::deliver_cancellation(*self);
+  if (self->suspends_forbidden > 0) detail::throw_may_not_suspend("yield");
   static_cast<detail::worker*>(here)->yield();
 }
 
@@ -194,6 +199,14 @@ pin_guard::pin_guard() {
 pin_guard::~pin_guard() {
   detail::control* self = detail::current_fiber();
   if (--self->pins == 0) self->pinned_to = nullptr;
+}
+
+no_suspend_guard::no_suspend_guard() noexcept {
+  if (detail::control* self = detail::current_fiber()) ++self->suspends_forbidden;
+}
+
+no_suspend_guard::~no_suspend_guard() {
+  if (detail::control* self = detail::current_fiber()) --self->suspends_forbidden;
 }
 
 }  // namespace weft

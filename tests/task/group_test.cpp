@@ -185,6 +185,103 @@ TEST_P(Group, MayBeDestroyedRightAfterWait) {
   });
 }
 
+TEST_P(Group, ALimitHoldsBackTheNextChild) {
+  inside([] {
+    std::atomic<int> inside_now{0}, most{0}, ran{0};
+    weft::group tasks;
+    tasks.set_limit(3);
+    for (int i = 0; i < 50; ++i)
+      tasks.go([&] {
+        const int now = ++inside_now;
+        int seen = most;
+        while (now > seen && !most.compare_exchange_weak(seen, now)) {
+        }
+        weft::yield();
+        --inside_now;
+        ++ran;
+      });
+    tasks.wait();
+    EXPECT_EQ(ran, 50);
+    EXPECT_LE(most, 3);
+    EXPECT_THROW(tasks.set_limit(0), std::invalid_argument);
+  });
+}
+
+TEST_P(Group, ManyFibersMayWaitForRoomAndOneOfThemMayGiveUp) {
+  inside([] {
+    std::atomic<int> ran{0};
+    std::atomic<bool> open{false};
+    weft::group tasks;
+    tasks.set_limit(1);
+    tasks.go([&] {
+      while (!open) weft::sleep(1ms);
+    });
+    std::vector<weft::fiber<void>> starters;
+    for (int i = 0; i < 10; ++i) starters.push_back(weft::go([&] { tasks.go([&] { ++ran; }); }));
+    weft_test::until_parked(10);
+    for (std::size_t i = 0; i < 10; i += 2) starters[i].cancel();
+    open = true;
+    int cancelled = 0;
+    for (auto& each : starters) {
+      try {
+        each.join();
+      } catch (const weft::fiber_cancelled&) {
+        ++cancelled;
+      }
+    }
+    tasks.wait();
+    EXPECT_EQ(ran + cancelled, 10);
+    EXPECT_GE(ran, 5);
+  });
+}
+
+TEST_P(Group, ACancelledGroupHoldsNobodyBack) {
+  inside([] {
+    weft::group tasks;
+    tasks.set_limit(1);
+    tasks.go([] {
+      weft::shield stay;
+      weft::sleep(5ms);
+    });
+    tasks.cancel();
+    EXPECT_TRUE(tasks.is_cancelled());
+    auto late = tasks.go([] { FAIL() << "it must not begin"; });
+    tasks.wait();
+    EXPECT_THROW(late.join(), weft::fiber_cancelled);
+  });
+}
+
+TEST_P(Group, LaterFailuresAreReportedUnlessTheirHandleIsJoined) {
+  std::atomic<int> reported{0};
+  std::string name;
+  weft::options options = how();
+  options.on_also_failed = [&](std::string_view who, std::exception_ptr what) {
+    ++reported;
+    name = who;
+    EXPECT_THROW(std::rethrow_exception(what), std::invalid_argument);
+  };
+  weft::run(options, [&] {
+    auto late = [] {
+      try {
+        weft::sleep(1h);
+      } catch (const weft::cancelled&) {
+        throw std::invalid_argument("while being stopped");
+      }
+    };
+    weft::group tasks;
+    tasks.go(weft::fiber_options{"loser"}, late);
+    auto joined = tasks.go(late);
+    tasks.go([] {
+      weft_test::until_parked(3);
+      throw std::runtime_error("first");
+    });
+    EXPECT_THROW(tasks.wait(), std::runtime_error);
+    EXPECT_THROW(joined.join(), std::invalid_argument);
+  });
+  EXPECT_EQ(reported, 1);
+  EXPECT_EQ(name, "loser");
+}
+
 TEST_P(Gather, ReturnsAllResultsInOrder) {
   inside([] {
     int local = 5;

@@ -46,7 +46,8 @@ inline void* payload_of(control* task) noexcept {
 // Throws std::logic_error outside a fiber without a home, std::bad_alloc.
 WEFT_API control* new_task(scheduler* home, std::size_t payload_bytes, const task_ops& ops,
                            const fiber_options& options);
-WEFT_API void abandon_task(control* unstarted) noexcept;
+WEFT_API void abandon_task(control* unstarted) noexcept;  // its callable was never made
+void discard_task(control* unstarted) noexcept;           // its callable goes with it
 // Hands the fiber over. Throws std::logic_error, and disposes of it, if its runtime has been shut
 // down.
 WEFT_API void start_task(control* ready);
