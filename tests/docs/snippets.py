@@ -17,12 +17,18 @@ PRELUDE = """\
 #include <weft/weft.hpp>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
+#include <optional>
+#include <queue>
+#include <shared_mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 [[maybe_unused]] static std::vector<std::string> urls;
 [[maybe_unused]] static int fd = -1;
+std::string fetch(const std::string& url);
 """
 FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wno-unused"]
 
