@@ -39,9 +39,8 @@ TEST_P(Barrier, ATokenWaitsForItsPhaseAlone) {
     auto other = gate.arrive();
     gate.wait(std::move(first));  // over already
     auto second = gate.arrive();
-    auto waiter = weft::go([&gate, token = std::move(second)]() mutable {
-      gate.wait(std::move(token));
-    });
+    auto waiter =
+        weft::go([&gate, token = std::move(second)]() mutable { gate.wait(std::move(token)); });
     weft_test::until_parked(1);
     (void)gate.arrive();
     waiter.join();
@@ -121,7 +120,7 @@ TEST_P(Barrier, IsSharedByRuntimesAndThreads) {
 TEST_P(Barrier, MayBeDestroyedBehindTheWait) {
   inside([] {
     weft_test::destroy_at_once<weft::barrier<>>(
-        20'000 / weft_test::slowness, [] { return std::make_unique<weft::barrier<>>(2); },
+        4'000 / weft_test::slowness, [] { return std::make_unique<weft::barrier<>>(2); },
         [](weft::barrier<>& b) { (void)b.arrive(); },
         [](weft::barrier<>& b) { b.arrive_and_wait(); });
   });

@@ -90,7 +90,7 @@ TEST_P(Event, IsSharedByRuntimesAndThreads) {
 TEST_P(Event, MayBeDestroyedBehindTheWait) {
   inside([] {
     weft_test::destroy_at_once<weft::event>(
-        20'000 / weft_test::slowness, [] { return std::make_unique<weft::event>(); },
+        4'000 / weft_test::slowness, [] { return std::make_unique<weft::event>(); },
         [](weft::event& e) { e.set(); }, [](weft::event& e) { e.wait(); });
   });
 }

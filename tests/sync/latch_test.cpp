@@ -68,7 +68,7 @@ TEST_P(Latch, IsSharedByRuntimesAndThreads) {
 TEST_P(Latch, MayBeDestroyedBehindTheWait) {
   inside([] {
     weft_test::destroy_at_once<weft::latch>(
-        20'000 / weft_test::slowness, [] { return std::make_unique<weft::latch>(2); },
+        4'000 / weft_test::slowness, [] { return std::make_unique<weft::latch>(2); },
         [](weft::latch& l) {
           l.count_down();
           l.count_down();

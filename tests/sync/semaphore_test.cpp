@@ -126,7 +126,7 @@ TEST_P(Semaphore, IsSharedByRuntimesAndThreads) {
 TEST_P(Semaphore, MayBeDestroyedBehindTheWait) {
   inside([] {
     weft_test::destroy_at_once<weft::binary_semaphore>(
-        20'000 / weft_test::slowness, [] { return std::make_unique<weft::binary_semaphore>(0); },
+        4'000 / weft_test::slowness, [] { return std::make_unique<weft::binary_semaphore>(0); },
         [](weft::binary_semaphore& s) { s.release(); },
         [](weft::binary_semaphore& s) { s.acquire(); });
   });

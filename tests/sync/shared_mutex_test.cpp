@@ -191,7 +191,7 @@ TEST_P(SharedMutex, MayBeDestroyedBehindTheUnlock) {
       std::atomic<bool> taken{false};
     };
     weft_test::destroy_at_once<shared>(
-        20'000 / weft_test::slowness, [] { return std::make_unique<shared>(); },
+        4'000 / weft_test::slowness, [] { return std::make_unique<shared>(); },
         [](shared& s) {
           s.lock.lock_shared();
           s.taken = true;

@@ -30,7 +30,8 @@ inline void tiny_pause(unsigned steps) {
   for (; steps > 0; --steps) std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-// L1: a plain thread wakes an object that its waiter, a fiber, destroys as soon as the wait returns.
+// L1: a plain thread wakes an object that its waiter, a fiber, destroys as soon as the wait
+// returns.
 template <class T, class Make, class Wake, class Wait>
 void destroy_at_once(int rounds, const Make& make, const Wake& wake, const Wait& wait) {
   std::atomic<T*> slot{nullptr};

@@ -72,7 +72,7 @@ TEST_P(WaitGroup, IsSharedByRuntimesAndThreads) {
 TEST_P(WaitGroup, MayBeDestroyedBehindTheWait) {
   inside([] {
     weft_test::destroy_at_once<weft::wait_group>(
-        20'000 / weft_test::slowness,
+        4'000 / weft_test::slowness,
         [] {
           auto made = std::make_unique<weft::wait_group>();
           made->add(2);
