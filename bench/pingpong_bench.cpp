@@ -5,7 +5,9 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <memory>
 #include <mutex>
+#include <weft/condition_variable.hpp>
 #include <weft/go.hpp>
+#include <weft/semaphore.hpp>
 #if __has_include(<weft/channel.hpp>)
 #include <weft/channel.hpp>
 #endif
@@ -84,7 +86,51 @@ void pingpong_park(benchmark::State& state) {
   });
 }
 
+void pingpong_semaphore(benchmark::State& state) {
+  bench::in_fibers(static_cast<unsigned>(state.range(0)), [&] {
+    weft::binary_semaphore there(0);
+    weft::binary_semaphore back(0);
+    auto other = weft::go([&] {
+      for (;;) {
+        there.acquire();
+        back.release();
+      }
+    });
+    for (auto _ : state) {
+      there.release();
+      back.acquire();
+    }
+    other.cancel();
+    other.wait();
+  });
+}
+
+void pingpong_condition_variable(benchmark::State& state) {
+  bench::in_fibers(static_cast<unsigned>(state.range(0)), [&] {
+    weft::mutex lock;
+    weft::condition_variable changed;
+    bool there = false;
+    auto other = weft::go([&] {
+      for (std::unique_lock<weft::mutex> hold(lock);;) {
+        changed.wait(hold, [&] { return there; });
+        there = false;
+        changed.notify_one();
+      }
+    });
+    for (auto _ : state) {
+      std::unique_lock<weft::mutex> hold(lock);
+      there = true;
+      changed.notify_one();
+      changed.wait(hold, [&] { return !there; });
+    }
+    other.cancel();
+    other.wait();
+  });
+}
+
 BENCHMARK(pingpong_floor);
+BENCHMARK(pingpong_semaphore)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK(pingpong_condition_variable)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK(pingpong_park)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime();
 
 #if __has_include(<weft/channel.hpp>)

@@ -67,9 +67,8 @@ class condition_waits : public condition_base {
 
   template <class Lock, class Clock, class Duration>
   std::cv_status wait_until(Lock& lock, std::chrono::time_point<Clock, Duration> when) {
-    const bool notified = attempt_until(when, [&](std::int64_t deadline) {
-      return wait_before(Access::of(lock), deadline);
-    });
+    const bool notified = attempt_until(
+        when, [&](std::int64_t deadline) { return wait_before(Access::of(lock), deadline); });
     return notified ? std::cv_status::no_timeout : std::cv_status::timeout;
   }
   template <class Lock, class Clock, class Duration, class Predicate>

@@ -119,8 +119,7 @@ void mutex::unlock() {
   const std::uintptr_t self = detail::caller_identity();
   std::uintptr_t seen = self;
   // Pairs with enter().
-  if (!word_.compare_exchange_strong(seen, 0, std::memory_order_release,
-                                     std::memory_order_relaxed))
+  if (!word_.compare_exchange_strong(seen, 0, std::memory_order_release, std::memory_order_relaxed))
     unlock_slowly(self);
 }
 

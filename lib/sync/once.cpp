@@ -1,5 +1,6 @@
 // The number is 0 before, `done` after, and in between the identity of the caller that is at it.
-// (1) One that fails sets it to 0 and notifies one waiter. That one is then a caller like any other:
+// (1) One that fails sets it to 0 and notifies one waiter. That one is then a caller like any
+// other:
 //     it tries before it looks for its own cancellation, so that it cannot leave the rest behind.
 //     If another was faster, that one will notify the rest.
 #include <weft/once.hpp>
@@ -26,9 +27,8 @@ bool begin_once(once_flag& flag) {
       throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
                               "weft: call_once() called for a flag by its own initialiser");
     if (number(seen) != 0) {
-      wait_in(room, "call_once", never, [](wait_guard& held) {
-        return held.value == 0 || held.value == done_number;
-      });
+      wait_in(room, "call_once", never,
+              [](wait_guard& held) { return held.value == 0 || held.value == done_number; });
     } else if ((seen & wait_room::locked) != 0) {
       brief.once();
       // Acquire: pairs with end_once() of one that failed.

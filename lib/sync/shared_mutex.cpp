@@ -76,9 +76,8 @@ struct shared_mutex::access {
     while ((seen & wait_room::locked) == 0) {
       const bool last = seen >> wait_room::value_shift == part;
       if (last && (seen & wait_room::waiters) != 0) break;
-      if (self.room_.word.compare_exchange_weak(seen, seen - as_word(part),
-                                                std::memory_order_release,
-                                                std::memory_order_relaxed))
+      if (self.room_.word.compare_exchange_weak(
+              seen, seen - as_word(part), std::memory_order_release, std::memory_order_relaxed))
         return;
     }
     detail::release_chain chain;

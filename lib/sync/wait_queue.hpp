@@ -58,10 +58,10 @@ struct sync_node : list_hook {
 
   std::atomic<waitable*> who;
   std::atomic<bool> released{false};
-  bool parked = false;        // of a notified one: it is to be resumed
-  bool shared = false;        // waits for a shared lock
-  unsigned in_vain = 0;       // wake-ups that found the lock taken
-  std::uintptr_t owner = 0;   // who will own the lock
+  bool parked = false;       // of a notified one: it is to be resumed
+  bool shared = false;       // waits for a shared lock
+  unsigned in_vain = 0;      // wake-ups that found the lock taken
+  std::uintptr_t owner = 0;  // who will own the lock
 };
 
 using sync_list = intrusive_list<sync_node>;
@@ -131,9 +131,7 @@ class wait_guard {
     room_.word.store((value << wait_room::value_shift) | mark, std::memory_order_release);
   }
 
-  sync_list& waiting() noexcept {
-    return *std::launder(reinterpret_cast<sync_list*>(room_.queue));
-  }
+  sync_list& waiting() noexcept { return *std::launder(reinterpret_cast<sync_list*>(room_.queue)); }
 
   // Notifies the first whose wait has not ended otherwise. Returns whether there was one.
   bool notify_one(release_chain& chain) noexcept {
