@@ -162,10 +162,12 @@ struct channel_core {
   party_list senders;
 };
 
-// Most values are an integer or a pointer.
+// Most plain values are an integer or a pointer.
 inline void copy_plain(std::size_t bytes, void* to, const void* from) noexcept {
-  if (bytes == sizeof(void*))
-    std::memcpy(to, from, sizeof(void*));
+  if (bytes == 8)
+    std::memcpy(to, from, 8);
+  else if (bytes == 4)
+    std::memcpy(to, from, 4);
   else
     std::memcpy(to, from, bytes);
 }

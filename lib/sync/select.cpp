@@ -36,8 +36,8 @@ spin_lock& lock_of(const select_entry& of) noexcept {
   return of.core != nullptr ? of.core->lock : of.task->lock;
 }
 
-party& party_of(select_entry& of) noexcept {
-  return *std::launder(reinterpret_cast<party*>(of.node));
+party& party_of(const select_entry& of) noexcept {
+  return *std::launder(reinterpret_cast<party*>(const_cast<unsigned char*>(of.node)));
 }
 
 bool has_ended(const select_entry& of) noexcept {
@@ -121,32 +121,24 @@ transfer perform(select_entry& of, served_batch& served) noexcept {
   }
 }
 
-// Makes a circle of the parties that stand on one channel.
-void link_twins(case_list all) noexcept {
-  party* first = nullptr;
-  for (std::size_t i = 0; i < all.count; ++i) {
-    select_entry& each = *all.first[i];
-    if (each.core == nullptr) continue;
-    const bool follows = i > 0 && all.first[i - 1]->core == each.core;
-    if (!follows) first = &party_of(each);
-    const bool alone = !follows && (i + 1 == all.count || all.first[i + 1]->core != each.core);
-    if (alone) continue;
-    if (follows) party_of(*all.first[i - 1]).twin = &party_of(each);
-    party_of(each).twin = first;
-  }
-}
-
-// All cases, in the order of their locks, so that those of one channel are neighbours.
+// Joins the queue of every case. They stand in the order of their locks, so those on one channel
+// are neighbours; these are linked to a circle of twins.
 void enqueue_all(case_list all, waitable& self) noexcept {
+  const select_entry* before = nullptr;
   for (select_entry* each : all) {
     if (each->what == kind::ready) {
       each->task->joiners.push(*::new (static_cast<void*>(each->node)) wait_node(self));
-      continue;
+    } else {
+      party& node = *::new (static_cast<void*>(each->node)) party(self, each->value);
+      (each->what == kind::recv ? each->core->receivers : each->core->senders).push(node);
+      if (before != nullptr && before->core == each->core) {
+        party& twin = party_of(*before);
+        node.twin = twin.twin != nullptr ? twin.twin : &twin;
+        twin.twin = &node;
+      }
     }
-    party& node = *::new (static_cast<void*>(each->node)) party(self, each->value);
-    (each->what == kind::recv ? each->core->receivers : each->core->senders).push(node);
+    before = each;
   }
-  link_twins(all);
 }
 
 // ---- without any lock

@@ -320,7 +320,6 @@ TEST_P(Select, AListHoldsAnyNumberOfCases) {
   for (const std::size_t count : {1u, 64u, 200u})
     inside([count] {
       std::vector<weft::channel<std::size_t>> inboxes(count);
-      for (auto& each : inboxes) each = weft::channel<std::size_t>();
       std::vector<weft::select_case> cases;
       std::size_t got = count;
       for (const auto& each : inboxes)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -115,7 +116,7 @@ struct send_case : select_entry {
   }
 
   void set_source(T& at) {
-    source = &at;
+    source = std::addressof(at);
     out.emplace(at);
     value = out->place();
   }
