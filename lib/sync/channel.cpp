@@ -149,7 +149,7 @@ transfer wait(channel_core& core, void* value, nanos deadline) {
   }
   const wake_reason why = wait.park_until(deadline);
   if (why == wake_reason::served) {
-    spin_until([&self] { return self.has_been_served(); });
+    self.await_claimer();
     return self.outcome;
   }
   {

@@ -8,9 +8,10 @@
 //     cannot deadlock, although a fiber's own lock is among them for on_ready().
 // (3) A counterpart is claimed with all locks held and before this waiter stands in any queue: two
 //     selects cannot claim each other, and none meets itself on a channel it uses both ways.
-// (4) A wait that was `served` was won by the one case whose party says so, and the channel of that
-//     case is not touched any more (channel_core.hpp (4)); one that was `notified` by the end of a
-//     fiber. Then the waiter takes the other locks one by one to leave their queues.
+// (4) Once woken, the waiter takes each lock again to leave the queues; until then it keeps a
+// handle
+//     of each channel, since whoever served it may drop the others. At most one case has an
+//     outcome, for the wait is won once; if none has, the end of a fiber has won it.
 // (5) `otherwise` looks at all cases in one moment, with all locks held.
 // Rejected: one lock for all channels, which is simple and does not scale; claiming both sides by
 // two compare-exchanges, which needs a third state for every wait.
@@ -36,8 +37,8 @@ spin_lock& lock_of(const select_entry& of) noexcept {
   return of.core != nullptr ? of.core->lock : of.task->lock;
 }
 
-party& party_of(const select_entry& of) noexcept {
-  return *std::launder(reinterpret_cast<party*>(const_cast<unsigned char*>(of.node)));
+party& party_of(select_entry& of) noexcept {
+  return *std::launder(reinterpret_cast<party*>(of.node));
 }
 
 bool has_ended(const select_entry& of) noexcept {
@@ -121,24 +122,24 @@ transfer perform(select_entry& of, served_batch& served) noexcept {
   }
 }
 
-// Joins the queue of every case. They stand in the order of their locks, so those on one channel
-// are neighbours; these are linked to a circle of twins.
-void enqueue_all(case_list all, waitable& self) noexcept {
-  const select_entry* before = nullptr;
-  for (select_entry* each : all) {
-    if (each->what == kind::ready) {
-      each->task->joiners.push(*::new (static_cast<void*>(each->node)) wait_node(self));
-    } else {
-      party& node = *::new (static_cast<void*>(each->node)) party(self, each->value);
-      (each->what == kind::recv ? each->core->receivers : each->core->senders).push(node);
-      if (before != nullptr && before->core == each->core) {
-        party& twin = party_of(*before);
-        node.twin = twin.twin != nullptr ? twin.twin : &twin;
-        twin.twin = &node;
-      }
-    }
-    before = each;
+void join_queue(select_entry& of, waitable& self) noexcept {
+  if (of.what == kind::ready) {
+    of.task->joiners.push(*::new (static_cast<void*>(of.node)) wait_node(self));
+    return;
   }
+  party& node = *::new (static_cast<void*>(of.node)) party(self, of.value);
+  (of.what == kind::recv ? of.core->receivers : of.core->senders).push(node);
+  retain_channel(of.core);
+}
+
+// Leaves the queue unless a claimer has taken the case out of it: then its links are the claimer's.
+// Returns whether the case may have won: a channel's has, a fiber's end may have come second.
+bool leave_queue(select_entry& of) noexcept {
+  const std::lock_guard hold(lock_of(of));
+  if (of.what == kind::ready ? has_ended(of) : party_of(of).outcome != transfer::not_now)
+    return true;
+  wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(of.node)));
+  return false;
 }
 
 // ---- without any lock
@@ -197,30 +198,22 @@ choice perform_any(case_list all, served_batch& served) noexcept {
 
 // ---- waiting
 
-// Leaves the queues of all cases but those on this channel. Returns a fiber that has ended, if any.
-select_entry* leave_all(case_list all, const channel_core* but) noexcept {
-  select_entry* ended = nullptr;
+// Leaves all queues, and tells which case has won if one has: see (4).
+choice leave_all(case_list all) noexcept {
+  choice won;
   for (select_entry* each : all) {
-    if (but != nullptr && each->core == but) continue;
-    const std::lock_guard hold(lock_of(*each));
-    if (each->what != kind::ready)
-      wait_list::unlink(party_of(*each));
-    else if (!has_ended(*each))
-      wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(each->node)));
-    else  // which has emptied its list
-      ended = each;
+    const bool taken = leave_queue(*each);
+    if (each->core == nullptr) {
+      if (taken && won.which == nullptr) won = {each, transfer::done};
+      continue;
+    }
+    if (taken) {
+      party_of(*each).await_claimer();
+      won = {each, party_of(*each).outcome};
+    }
+    release_channel(each->core);
   }
-  return ended;
-}
-
-select_entry& served_case(case_list all) noexcept {
-  select_entry* found = nullptr;
-  spin_until([&] {
-    for (select_entry* each : all)
-      if (each->core != nullptr && party_of(*each).has_been_served()) found = each;
-    return found != nullptr;
-  });
-  return *found;
+  return won;
 }
 
 // Null where nothing took place: a ring must grow first, or the time is over.
@@ -232,7 +225,7 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
     all_locks hold(all);
     now = perform_any(all, served);
     if (now.which == nullptr)
-      enqueue_all(all, wait.self());
+      for (select_entry* each : all) join_queue(*each, wait.self());
     else
       wait.abandon();
   }
@@ -243,15 +236,10 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
   if (now.which != nullptr) return &finish(*now.which, now.how);
 
   const wake_reason why = wait.park_until(deadline);
-  if (why == wake_reason::served) {
-    select_entry& won = served_case(all);
-    leave_all(all, won.core);
-    return &finish(won, party_of(won).outcome);
-  }
-  select_entry* ended = leave_all(all, nullptr);
+  const choice won = leave_all(all);
   if (why == wake_reason::cancelled) throw_cancelled();
   over = why == wake_reason::timed_out;
-  return over ? nullptr : ended;
+  return over ? nullptr : &finish(*won.which, won.how);
 }
 
 // The cases that are ready in one moment, or none.

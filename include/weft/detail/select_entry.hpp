@@ -29,7 +29,7 @@ struct select_entry {
   void* value = nullptr;             // recv, send: where it goes to, or lies
   control* task = nullptr;           // ready
   std::int64_t delay = 0;            // after, in nanoseconds
-  alignas(void*) unsigned char node[8 * sizeof(void*)];  // the library's own, while it waits
+  alignas(void*) unsigned char node[6 * sizeof(void*)];  // the library's own, while it waits
 
  protected:
   select_entry(select_entry&& other) noexcept
