@@ -85,10 +85,8 @@ class channel {
   explicit channel(std::size_t capacity = 0)
       : core_(detail::new_channel(detail::slot<T>::ops, capacity)) {}
   channel(const channel& other) noexcept : core_(other.core_) { detail::retain_channel(core_); }
-  channel& operator=(const channel& other) noexcept {
-    detail::retain_channel(other.core_);
-    detail::release_channel(core_);
-    core_ = other.core_;
+  channel& operator=(channel other) noexcept {
+    std::swap(core_, other.core_);
     return *this;
   }
   ~channel() { detail::release_channel(core_); }

@@ -216,8 +216,8 @@ choice leave_all(case_list all) noexcept {
   return won;
 }
 
-// Null where nothing took place: a ring must grow first, or the time is over.
-select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
+// Returns the case for the deadline if that has passed; null where a ring had to grow first.
+select_entry* wait_for_any(case_list all, nanos deadline, select_entry* at_deadline) {
   parking wait("select");
   choice now;
   {
@@ -238,8 +238,8 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
   const wake_reason why = wait.park_until(deadline);
   const choice won = leave_all(all);
   if (why == wake_reason::cancelled) throw_cancelled();
-  over = why == wake_reason::timed_out;
-  return over ? nullptr : &finish(*won.which, won.how);
+  if (why == wake_reason::timed_out) return at_deadline;
+  return &finish(*won.which, won.how);
 }
 
 // The cases that are ready in one moment, or none.
@@ -314,10 +314,8 @@ select_entry& select_one(select_entry** cases, std::size_t count) {
     if (made.earliest->delay <= 0) return *made.earliest;
     deadline = deadline_of(made.earliest->delay);
   }
-  for (bool over = false;;) {
-    if (select_entry* won = wait_for_any(made.waits, deadline, over)) return *won;
-    if (over) return *made.earliest;
-  }
+  for (;;)
+    if (select_entry* won = wait_for_any(made.waits, deadline, made.earliest)) return *won;
 }
 
 void retain_task(control* task) noexcept { add_reference(*task); }

@@ -431,4 +431,21 @@ TEST_P(Select, ChannelsMayGoRightAfterIt) {
   });
 }
 
+TEST_P(Select, ChannelsMayGoBeforeItHasReturned) {
+  inside([] {
+    for (int i = 0; i < 20'000 / weft_test::slowness; ++i) {
+      auto done = std::make_unique<weft::channel<int>>();
+      auto quit = std::make_unique<weft::channel<int>>();
+      auto selector = weft::go([&d = *done, &q = *quit] {
+        weft::select(on_recv(q, never_called), on_send(d, 1), on_recv(q, never_called));
+      });
+      if (i % 3 == 0) weft::yield();
+      done->recv();
+      done.reset();
+      quit.reset();
+      selector.join();
+    }
+  });
+}
+
 }  // namespace
