@@ -12,8 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <memory>
-#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -39,8 +37,8 @@ WEFT_API channel_core* new_channel(const slot_ops& how, std::size_t capacity);
 WEFT_API void retain_channel(channel_core* core) noexcept;
 WEFT_API void release_channel(channel_core* core) noexcept;
 
-// Each moves the value exactly if it returns done. Sending throws channel_closed.
-// What may park throws cancelled; it returns not_now once the deadline has passed.
+// Each has moved the value exactly if it returns, and does not return false. Sending throws
+// channel_closed, what may park throws cancelled; the core is not touched once the value is moved.
 WEFT_API void channel_send(channel_core* core, void* value);
 WEFT_API bool channel_send_until(channel_core* core, void* value, std::int64_t deadline);
 WEFT_API bool channel_try_send(channel_core* core, void* value);
@@ -53,7 +51,7 @@ WEFT_API bool channel_is_closed(channel_core* core) noexcept;
 WEFT_API std::size_t channel_size(channel_core* core) noexcept;
 WEFT_API std::size_t channel_capacity(const channel_core* core) noexcept;
 
-// Of the steady clock, at this distance from now; saturating.
+// On the steady clock, so far from now; saturating.
 WEFT_API std::int64_t deadline_of(std::int64_t nanoseconds) noexcept;
 
 template <class T>
@@ -62,7 +60,9 @@ class channel_iterator;
 }  // namespace detail
 
 // Refers to a channel; copies refer to the same one, which lives as long as any of them. A handle
-// always refers to a channel. All members may be called from any thread, also on one handle.
+// always refers to a channel. All members may be called from any thread, also on one handle. The
+// last handle may go as soon as one side knows that an operation is done: a rendezvous may be used
+// to tell that everything is over, and be destroyed with it.
 //
 // T is any movable object type; it needs no default constructor. Values move under a short lock, so
 // a move constructor that is noexcept must not park or use the channel. One that is not noexcept
@@ -85,10 +85,8 @@ class channel {
   explicit channel(std::size_t capacity = 0)
       : core_(detail::new_channel(detail::slot<T>::ops, capacity)) {}
   channel(const channel& other) noexcept : core_(other.core_) { detail::retain_channel(core_); }
-  channel& operator=(const channel& other) noexcept {
-    detail::retain_channel(other.core_);
-    detail::release_channel(core_);
-    core_ = other.core_;
+  channel& operator=(channel other) noexcept {
+    std::swap(core_, other.core_);
     return *this;
   }
   ~channel() { detail::release_channel(core_); }

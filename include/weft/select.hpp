@@ -40,21 +40,22 @@ detail::send_case<T, std::decay_t<F>> on_send(const channel<T>& to, V&& value, F
 
 // Calls f() once that fiber has ended; join() then does not wait.
 template <class F = detail::nothing>
-detail::ready_case<std::decay_t<F>> on_ready(const detail::fiber_handle& fiber, F&& f = F()) {
-  return {detail::task_of(fiber), std::forward<F>(f)};
+detail::plain_case<std::decay_t<F>> on_ready(const detail::fiber_handle& fiber, F&& f = F()) {
+  return {detail::select_entry::kind::ready, detail::task_of(fiber), 0, std::forward<F>(f)};
 }
 
 // Calls f() if nothing else took place for this long. Of several, the shortest counts. What is
 // ready comes before a time that is over.
 template <class Rep, class Period, class F = detail::nothing>
-detail::after_case<std::decay_t<F>> after(std::chrono::duration<Rep, Period> limit, F&& f = F()) {
-  return {detail::to_nanoseconds(limit), std::forward<F>(f)};
+detail::plain_case<std::decay_t<F>> after(std::chrono::duration<Rep, Period> limit, F&& f = F()) {
+  return {detail::select_entry::kind::after, nullptr, detail::to_nanoseconds(limit),
+          std::forward<F>(f)};
 }
 
 // Calls f() if no other case is ready at this moment.
 template <class F = detail::nothing>
-detail::otherwise_case<std::decay_t<F>> otherwise(F&& f = F()) {
-  return {std::forward<F>(f)};
+detail::plain_case<std::decay_t<F>> otherwise(F&& f = F()) {
+  return {detail::select_entry::kind::otherwise, nullptr, 0, std::forward<F>(f)};
 }
 
 // Waits for one of the cases, calls its function, and returns its position. Of several that are
@@ -84,12 +85,15 @@ class select_case {
  public:
   template <class Case, class = std::enable_if_t<detail::is_case<Case>>>
   select_case(Case&& one)  // NOLINT(google-explicit-constructor): a case is a case
-      : kept_(new detail::kept_case<Case>(std::forward<Case>(one)), [](detail::select_entry* done) {
-          delete static_cast<detail::kept_case<Case>*>(done);
-        }) {}
+      : kept_(new detail::kept_case<std::remove_reference_t<Case>>(one), &drop<Case>) {}
 
  private:
   friend std::size_t select(std::vector<select_case>& cases);
+
+  template <class Case>
+  static void drop(detail::select_entry* done) {
+    delete static_cast<detail::kept_case<std::remove_reference_t<Case>>*>(done);
+  }
 
   std::unique_ptr<detail::select_entry, void (*)(detail::select_entry*)> kept_;
 };

@@ -52,7 +52,7 @@ class intrusive_list {
     Hook& hook = item;
     // The analyzer does not see that a linked hook has both neighbours.
     hook.prev->next = hook.next;  // NOLINT(clang-analyzer-core.NullDereference)
-    hook.next->prev = hook.prev;
+    hook.next->prev = hook.prev;  // NOLINT(clang-analyzer-core.NullDereference)
     hook.prev = hook.next = nullptr;
   }
 

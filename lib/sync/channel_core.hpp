@@ -11,8 +11,8 @@
 //     was still arming goes on by itself, and waits for `left` before it looks at the outcome or
 //     leaves its frame. That takes no longer than a spin lock is held.
 // (4) So once an operation is done on one side, neither side touches the core any more, and either
-//     may drop the last handle, also while the other has not returned. Hence a waiter that was
-//     served takes no lock, and its claimer unlinks what else it has in the queues of this channel.
+//     may drop the last handle, also while the other has not returned. A waiter that was served
+//     takes no lock, therefore; a select, which has to, keeps a handle of each channel meanwhile.
 // (5) Receivers wait only while the queue is empty, senders only while it is full; dead nodes aside
 //     (claimed otherwise, not unlinked yet), they never wait at the same time. A value that is
 //     taken makes room for the first sender's, which joins the queue at once: values stay in order.
@@ -39,22 +39,18 @@ struct party : wait_node {
   void* const value;                     // what is sent, or raw room for what is received
   transfer outcome = transfer::not_now;  // guarded by the channel's lock until left
   bool was_parked = false;               // the claimer's
-  std::atomic<bool> left{false};         // release in served_batch, acquire in has_been_served()
-  party* twin = nullptr;                 // the next of the same select on this channel
+  std::atomic<bool> left{false};         // release in served_batch, acquire in await_claimer()
 
-  bool has_been_served() const noexcept { return left.load(std::memory_order_acquire); }
-};
-
-// Waits for something that another thread does within a few instructions.
-template <class F>
-void spin_until(F&& happened) noexcept {
-  for (int spins = 0; !happened(); ++spins) {
-    if (spins < 100)
-      cpu_relax();
-    else
-      std::this_thread::yield();  // the kernel preempted it
+  // When this returns the frame is the waiter's alone again.
+  void await_claimer() const noexcept {
+    for (int spins = 0; !left.load(std::memory_order_acquire); ++spins) {
+      if (spins < 100)
+        cpu_relax();
+      else
+        std::this_thread::yield();  // the kernel preempted it
+    }
   }
-}
+};
 
 // Those who were served, to be told once the lock is free: see (3). Declare it before the lock.
 class served_batch {
@@ -95,8 +91,6 @@ class party_list {
     while (party* first = parties_.pop_front()) {
       const claim got = try_claim(*first->who, wake_reason::served);
       if (got == claim::lost) continue;
-      for (party* at = first->twin; at != nullptr && at != first; at = at->twin)
-        wait_list::unlink(*at);
       first->outcome = how;
       first->was_parked = got == claim::must_resume;
       batch.add(*first);
@@ -162,10 +156,12 @@ struct channel_core {
   party_list senders;
 };
 
-// Most values are an integer or a pointer.
+// Most plain values are an integer or a pointer.
 inline void copy_plain(std::size_t bytes, void* to, const void* from) noexcept {
-  if (bytes == sizeof(void*))
-    std::memcpy(to, from, sizeof(void*));
+  if (bytes == 8)
+    std::memcpy(to, from, 8);
+  else if (bytes == 4)
+    std::memcpy(to, from, 4);
   else
     std::memcpy(to, from, bytes);
 }

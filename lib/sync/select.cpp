@@ -8,9 +8,10 @@
 //     cannot deadlock, although a fiber's own lock is among them for on_ready().
 // (3) A counterpart is claimed with all locks held and before this waiter stands in any queue: two
 //     selects cannot claim each other, and none meets itself on a channel it uses both ways.
-// (4) A wait that was `served` was won by the one case whose party says so, and the channel of that
-//     case is not touched any more (channel_core.hpp (4)); one that was `notified` by the end of a
-//     fiber. Then the waiter takes the other locks one by one to leave their queues.
+// (4) Once woken, the waiter takes each lock again to leave the queues; until then it keeps a
+// handle
+//     of each channel, since whoever served it may drop the others. At most one case has an
+//     outcome, for the wait is won once; if none has, the end of a fiber has won it.
 // (5) `otherwise` looks at all cases in one moment, with all locks held.
 // Rejected: one lock for all channels, which is simple and does not scale; claiming both sides by
 // two compare-exchanges, which needs a third state for every wait.
@@ -121,32 +122,24 @@ transfer perform(select_entry& of, served_batch& served) noexcept {
   }
 }
 
-// Makes a circle of the parties that stand on one channel.
-void link_twins(case_list all) noexcept {
-  party* first = nullptr;
-  for (std::size_t i = 0; i < all.count; ++i) {
-    select_entry& each = *all.first[i];
-    if (each.core == nullptr) continue;
-    const bool follows = i > 0 && all.first[i - 1]->core == each.core;
-    if (!follows) first = &party_of(each);
-    const bool alone = !follows && (i + 1 == all.count || all.first[i + 1]->core != each.core);
-    if (alone) continue;
-    if (follows) party_of(*all.first[i - 1]).twin = &party_of(each);
-    party_of(each).twin = first;
+void join_queue(select_entry& of, waitable& self) noexcept {
+  if (of.what == kind::ready) {
+    of.task->joiners.push(*::new (static_cast<void*>(of.node)) wait_node(self));
+    return;
   }
+  party& node = *::new (static_cast<void*>(of.node)) party(self, of.value);
+  (of.what == kind::recv ? of.core->receivers : of.core->senders).push(node);
+  retain_channel(of.core);
 }
 
-// All cases, in the order of their locks, so that those of one channel are neighbours.
-void enqueue_all(case_list all, waitable& self) noexcept {
-  for (select_entry* each : all) {
-    if (each->what == kind::ready) {
-      each->task->joiners.push(*::new (static_cast<void*>(each->node)) wait_node(self));
-      continue;
-    }
-    party& node = *::new (static_cast<void*>(each->node)) party(self, each->value);
-    (each->what == kind::recv ? each->core->receivers : each->core->senders).push(node);
-  }
-  link_twins(all);
+// Leaves the queue unless a claimer has taken the case out of it: then its links are the claimer's.
+// Returns whether the case may have won: a channel's has, a fiber's end may have come second.
+bool leave_queue(select_entry& of) noexcept {
+  const std::lock_guard hold(lock_of(of));
+  if (of.what == kind::ready ? has_ended(of) : party_of(of).outcome != transfer::not_now)
+    return true;
+  wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(of.node)));
+  return false;
 }
 
 // ---- without any lock
@@ -205,34 +198,26 @@ choice perform_any(case_list all, served_batch& served) noexcept {
 
 // ---- waiting
 
-// Leaves the queues of all cases but those on this channel. Returns a fiber that has ended, if any.
-select_entry* leave_all(case_list all, const channel_core* but) noexcept {
-  select_entry* ended = nullptr;
+// Leaves all queues, and tells which case has won if one has: see (4).
+choice leave_all(case_list all) noexcept {
+  choice won;
   for (select_entry* each : all) {
-    if (but != nullptr && each->core == but) continue;
-    const std::lock_guard hold(lock_of(*each));
-    if (each->what != kind::ready)
-      wait_list::unlink(party_of(*each));
-    else if (!has_ended(*each))
-      wait_list::unlink(*std::launder(reinterpret_cast<wait_node*>(each->node)));
-    else  // which has emptied its list
-      ended = each;
+    const bool taken = leave_queue(*each);
+    if (each->core == nullptr) {
+      if (taken && won.which == nullptr) won = {each, transfer::done};
+      continue;
+    }
+    if (taken) {
+      party_of(*each).await_claimer();
+      won = {each, party_of(*each).outcome};
+    }
+    release_channel(each->core);
   }
-  return ended;
+  return won;
 }
 
-select_entry& served_case(case_list all) noexcept {
-  select_entry* found = nullptr;
-  spin_until([&] {
-    for (select_entry* each : all)
-      if (each->core != nullptr && party_of(*each).has_been_served()) found = each;
-    return found != nullptr;
-  });
-  return *found;
-}
-
-// Null where nothing took place: a ring must grow first, or the time is over.
-select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
+// Returns the case for the deadline if that has passed; null where a ring had to grow first.
+select_entry* wait_for_any(case_list all, nanos deadline, select_entry* at_deadline) {
   parking wait("select");
   choice now;
   {
@@ -240,7 +225,7 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
     all_locks hold(all);
     now = perform_any(all, served);
     if (now.which == nullptr)
-      enqueue_all(all, wait.self());
+      for (select_entry* each : all) join_queue(*each, wait.self());
     else
       wait.abandon();
   }
@@ -251,15 +236,10 @@ select_entry* wait_for_any(case_list all, nanos deadline, bool& over) {
   if (now.which != nullptr) return &finish(*now.which, now.how);
 
   const wake_reason why = wait.park_until(deadline);
-  if (why == wake_reason::served) {
-    select_entry& won = served_case(all);
-    leave_all(all, won.core);
-    return &finish(won, party_of(won).outcome);
-  }
-  select_entry* ended = leave_all(all, nullptr);
+  const choice won = leave_all(all);
   if (why == wake_reason::cancelled) throw_cancelled();
-  over = why == wake_reason::timed_out;
-  return over ? nullptr : ended;
+  if (why == wake_reason::timed_out) return at_deadline;
+  return &finish(*won.which, won.how);
 }
 
 // The cases that are ready in one moment, or none.
@@ -334,10 +314,8 @@ select_entry& select_one(select_entry** cases, std::size_t count) {
     if (made.earliest->delay <= 0) return *made.earliest;
     deadline = deadline_of(made.earliest->delay);
   }
-  for (bool over = false;;) {
-    if (select_entry* won = wait_for_any(made.waits, deadline, over)) return *won;
-    if (over) return *made.earliest;
-  }
+  for (;;)
+    if (select_entry* won = wait_for_any(made.waits, deadline, made.earliest)) return *won;
 }
 
 void retain_task(control* task) noexcept { add_reference(*task); }

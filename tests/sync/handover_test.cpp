@@ -23,7 +23,7 @@ enum class mutant {
   does_not_claim,           // takes who stands first in the queue, whatever ended its wait
   leaves_its_node,          // who times out stays in the queue
   keeps_losing_cases,       // a select leaves only the queue of the case that won
-  keeps_twins,              // a claimer does not unlink the other cases on its channel
+  keeps_no_handles,         // a select does not keep its channels until it has left their queues
   joins_queues_one_by_one,  // a select gives the locks back between looking and joining
   locks_in_order_of_cases   // not of addresses
 };
@@ -66,8 +66,9 @@ struct stage {
 
   const mutant broken;
   std::vector<std::unique_ptr<participant>> who;
-  const bool channel_goes;  // as soon as one side of an operation is done
-  std::array<bool, 2> gone{};
+  const bool channel_goes;         // as soon as one side of an operation is done
+  std::array<bool, 2> gone{};      // its last handle, apart from those that selects keep
+  std::array<unsigned, 2> kept{};  // by selects
   std::array<model::lock, 2> locks;
   // Those who wait, first in the lowest bits: four bits for the case, four for the waiter plus one.
   std::array<model::atomic<std::uint64_t>, 2> queues;
@@ -76,11 +77,11 @@ struct stage {
 
   void acquire(unsigned channel) {
     locks[channel].acquire();
-    model::require(!gone[channel], "touched a channel that is gone");
+    model::require(!gone[channel] || kept[channel] > 0, "touched a channel that is gone");
   }
   void release(unsigned channel) {
     locks[channel].release();
-    model::require(!gone[channel], "touched a channel that is gone");
+    model::require(!gone[channel] || kept[channel] > 0, "touched a channel that is gone");
   }
 
   // ---- with the channel's lock
@@ -109,10 +110,7 @@ struct stage {
                             ? claim::must_resume
                             : claim_word(other.word, wake_reason::served);
       found = got != claim::lost;
-      waiting = without(waiting, [&](std::uint64_t each) {
-        if (found && broken != mutant::keeps_twins) return (each & 15) == at + 1;
-        return each == entry(at, which);
-      });
+      waiting = without(waiting, [&](std::uint64_t each) { return each == entry(at, which); });
       if (found) serve(me, mine, at, which, got, batch);
     }
     queue.store(waiting);
@@ -213,7 +211,7 @@ struct stage {
     if (model::closing()) return;
     self.in_frame = false;
     if (self.ended != fate::done) return;
-    if (channel_goes) gone[self.cases[self.won - 1].channel] = true;
+    if (channel_goes) gone = {true, true};  // whatever else it was waiting for
     self.received = self.room.load();
   }
 
@@ -232,7 +230,11 @@ struct stage {
         release_all(self);
         acquire_all(self);
       }
-      for (std::size_t i = 0; i < self.cases.size(); ++i) join_queue(me, i);
+      for (std::size_t i = 0; i < self.cases.size(); ++i) {
+        join_queue(me, i);
+        const bool keeps = self.cases.size() > 1 && broken != mutant::keeps_no_handles;
+        if (keeps) ++kept[self.cases[i].channel];
+      }
     } else {
       self.word.exchange(waitable::idle);
     }
@@ -248,30 +250,27 @@ struct stage {
   }
 
   fate after_park(std::size_t me, participant& self, wake_reason why) {
-    std::size_t won = self.cases.size();
-    if (why == wake_reason::served) {
-      if (broken == mutant::waits_by_the_lock) {
-        acquire(self.cases[0].channel);
-        release(self.cases[0].channel);
-      } else if (broken != mutant::does_not_wait) {
-        self.left.await_exchange([&self] { return self.left.visible(); }, true);
-        if (model::closing()) return fate::waits;
-      }
+    const bool selects = self.cases.size() > 1;
+    const bool was_served = why == wake_reason::served;
+    if (was_served && broken == mutant::waits_by_the_lock) {
+      acquire(self.cases[0].channel);
+      release(self.cases[0].channel);
+    } else if (was_served && broken != mutant::does_not_wait) {
+      self.left.await_exchange([&self] { return self.left.visible(); }, true);
+      if (model::closing()) return fate::waits;
+    }
+    if (was_served) {
       self.won = self.outcome.load();
       model::require(self.won != 0, "left before the claimer had moved the value");
       if (self.won == 0) return fate::waits;
-      won = self.won - 1;
     }
     for (std::size_t i = 0; i < self.cases.size(); ++i) {
-      const unsigned channel = self.cases[i].channel;
-      if (won < self.cases.size()) {
-        if (channel == self.cases[won].channel || broken == mutant::keeps_losing_cases) continue;
-      } else if (broken == mutant::leaves_its_node) {
-        continue;
-      }
-      acquire(channel);
+      if (was_served && (!selects || broken == mutant::keeps_losing_cases)) break;
+      if (!was_served && broken == mutant::leaves_its_node) break;
+      acquire(self.cases[i].channel);
       leave_queue(me, i);
-      release(channel);
+      release(self.cases[i].channel);
+      if (selects && broken != mutant::keeps_no_handles) --kept[self.cases[i].channel];
     }
     if (why == wake_reason::timed_out) return fate::timed_out;
     if (why == wake_reason::cancelled) return fate::cancelled;
@@ -450,8 +449,9 @@ TEST(HandoverMutant, WaitingForTheClaimerByTheLockIsFound) {
             "touched a channel that is gone");
 }
 
-TEST(HandoverMutant, ASecondCaseOnTheSameChannelIsFound) {
-  EXPECT_EQ(explore(select_both_ways(), mutant::keeps_twins).failure, "a case left a trace");
+TEST(HandoverMutant, ASelectWithoutHandlesIsFound) {
+  for (const cast& made : {selects_facing_each_other(), select_both_ways()})
+    EXPECT_EQ(explore(made, mutant::keeps_no_handles).failure, "touched a channel that is gone");
 }
 
 TEST(HandoverMutant, SendingToSomeoneWhoseTimeIsOverIsFound) {

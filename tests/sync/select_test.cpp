@@ -320,7 +320,6 @@ TEST_P(Select, AListHoldsAnyNumberOfCases) {
   for (const std::size_t count : {1u, 64u, 200u})
     inside([count] {
       std::vector<weft::channel<std::size_t>> inboxes(count);
-      for (auto& each : inboxes) each = weft::channel<std::size_t>();
       std::vector<weft::select_case> cases;
       std::size_t got = count;
       for (const auto& each : inboxes)
@@ -428,6 +427,23 @@ TEST_P(Select, ChannelsMayGoRightAfterIt) {
       a.reset();
       b.reset();
       sender.join();
+    }
+  });
+}
+
+TEST_P(Select, ChannelsMayGoBeforeItHasReturned) {
+  inside([] {
+    for (int i = 0; i < 20'000 / weft_test::slowness; ++i) {
+      auto done = std::make_unique<weft::channel<int>>();
+      auto quit = std::make_unique<weft::channel<int>>();
+      auto selector = weft::go([&d = *done, &q = *quit] {
+        weft::select(on_recv(q, never_called), on_send(d, 1), on_recv(q, never_called));
+      });
+      if (i % 3 == 0) weft::yield();
+      done->recv();
+      done.reset();
+      quit.reset();
+      selector.join();
     }
   });
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -12,6 +13,8 @@
 #include <weft/go.hpp>
 
 namespace weft::detail {
+
+struct taken_over {};
 
 // A case without its types. It stays where it is made, for waiters of the channels point into it.
 struct select_entry {
@@ -28,16 +31,20 @@ struct select_entry {
   void* value = nullptr;             // recv, send: where it goes to, or lies
   control* task = nullptr;           // ready
   std::int64_t delay = 0;            // after, in nanoseconds
-  alignas(void*) unsigned char node[8 * sizeof(void*)];  // the library's own, while it waits
+  alignas(void*) unsigned char node[6 * sizeof(void*)];  // the library's own, while it waits
 
- protected:
-  select_entry(select_entry&& other) noexcept
+  // For a copy that goes on where the other ends.
+  select_entry(taken_over, const select_entry& other) noexcept
       : what(other.what),
         run(other.run),
         core(other.core),
         value(other.value),
         task(other.task),
         delay(other.delay) {}
+  select_entry(const select_entry&) = delete;
+  select_entry& operator=(const select_entry&) = delete;
+
+ protected:
   ~select_entry() = default;
 };
 
@@ -66,9 +73,8 @@ struct recv_case : select_entry {
     value = room.place();
   }
 
- protected:
-  recv_case(recv_case&& other)
-      : select_entry(std::move(other)), function(std::move(other.function)) {
+  recv_case(taken_over how, recv_case& other)
+      : select_entry(how, other), function(std::move(other.function)) {
     value = room.place();
   }
 
@@ -99,9 +105,8 @@ struct send_case : select_entry {
       set_source(own.emplace(std::forward<V>(what_to_send)));
   }
 
- protected:
-  send_case(send_case&& other)
-      : select_entry(std::move(other)), function(std::move(other.function)) {
+  send_case(taken_over how, send_case& other)
+      : select_entry(how, other), function(std::move(other.function)) {
     other.out.reset();  // what stands in a box goes back first
     set_source(own.emplace(std::move(*other.source)));
   }
@@ -115,7 +120,7 @@ struct send_case : select_entry {
   }
 
   void set_source(T& at) {
-    source = &at;
+    source = std::addressof(at);
     out.emplace(at);
     value = out->place();
   }
@@ -126,15 +131,17 @@ struct send_case : select_entry {
   F function;
 };
 
-// Cases of which the library knows everything but the function.
+// A case of which the library knows everything but the function.
 template <class F>
 struct plain_case : select_entry {
   template <class G>
-  plain_case(kind of, G&& f) : select_entry(of, &then), function(std::forward<G>(f)) {}
-
- protected:
-  plain_case(plain_case&& other) noexcept(std::is_nothrow_move_constructible_v<F>)
-      : select_entry(std::move(other)), function(std::move(other.function)) {}
+  plain_case(kind of, control* which, std::int64_t nanoseconds, G&& f)
+      : select_entry(of, &then), function(std::forward<G>(f)) {
+    task = which;
+    delay = nanoseconds;
+  }
+  plain_case(taken_over how, plain_case& other)
+      : select_entry(how, other), function(std::move(other.function)) {}
 
  private:
   static void then(select_entry& self) { static_cast<plain_case&>(self).function(); }
@@ -142,42 +149,10 @@ struct plain_case : select_entry {
   F function;
 };
 
-template <class F>
-struct ready_case : plain_case<F> {
-  template <class G>
-  ready_case(control* of, G&& f) : plain_case<F>(select_entry::kind::ready, std::forward<G>(f)) {
-    this->task = of;
-  }
-
- protected:
-  ready_case(ready_case&&) = default;
-};
-
-template <class F>
-struct after_case : plain_case<F> {
-  template <class G>
-  after_case(std::int64_t nanoseconds, G&& f)
-      : plain_case<F>(select_entry::kind::after, std::forward<G>(f)) {
-    this->delay = nanoseconds;
-  }
-
- protected:
-  after_case(after_case&&) = default;
-};
-
-template <class F>
-struct otherwise_case : plain_case<F> {
-  template <class G>
-  otherwise_case(G&& f) : plain_case<F>(select_entry::kind::otherwise, std::forward<G>(f)) {}
-
- protected:
-  otherwise_case(otherwise_case&&) = default;
-};
-
 // A case that outlives the call in which it was made.
 template <class Case>
 struct kept_case : Case {
-  explicit kept_case(Case&& made) : Case(std::move(made)) {
+  explicit kept_case(Case& made) : Case(taken_over(), made) {
     if (this->core != nullptr) retain_channel(this->core);
     if (this->task != nullptr) retain_task(this->task);
   }
