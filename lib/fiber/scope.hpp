@@ -34,7 +34,7 @@ struct cancel_scope {
   bool deadline_armed = false;  // owner only: armed, or found to have passed
   control* owner = nullptr;
   cancel_scope* outer = nullptr;
-  timer* expiry = nullptr;      // of a scope with a deadline
+  timer* expiry = nullptr;  // of a scope with a deadline
 };
 
 struct deadline_scope : cancel_scope {
