@@ -52,8 +52,10 @@ class yielder {
     give(std::addressof(value));
   }
   void operator()(const std::conditional_t<by_value, object, no_overload<1>>& value) {
-    object copy(value);
-    give(std::addressof(copy));
+    if constexpr (by_value) {
+      object copy(value);
+      give(std::addressof(copy));
+    }
   }
 
   // Hands out all that is left of another generator, whose values then reach the consumer without
