@@ -45,8 +45,8 @@ class completer {
   void* release() && noexcept { return static_cast<void*>(state_.release()); }
   static completer from(void* released) noexcept {
     completer taken;
-    taken.state_ = detail::completion_sender<T>::adopt(
-        static_cast<detail::completion_of<T>*>(released));
+    taken.state_ =
+        detail::completion_sender<T>::adopt(static_cast<detail::completion_of<T>*>(released));
     return taken;
   }
 

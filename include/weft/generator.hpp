@@ -52,8 +52,10 @@ class yielder {
     give(std::addressof(value));
   }
   void operator()(const std::conditional_t<by_value, object, no_overload<1>>& value) {
-    object copy(value);
-    give(std::addressof(copy));
+    if constexpr (by_value) {
+      object copy(value);
+      give(std::addressof(copy));
+    }
   }
 
   // Hands out all that is left of another generator, whose values then reach the consumer without
@@ -111,9 +113,7 @@ class generator {
   // Runs the body to its next value; null at the end. The value lives until the next call.
   // Parks and blocks: as the body does.   Throws: what the body throws, and then it has ended;
   // std::system_error if there is no memory for its stack.
-  pointer next() {
-    return static_cast<pointer>(detail::advance_generator(valid()));
-  }
+  pointer next() { return static_cast<pointer>(detail::advance_generator(valid())); }
 
   // The same by iterator: begin() runs the body to its first value, ++ to the next. On a generator
   // that has begun, begin() refers to the value where it stands.

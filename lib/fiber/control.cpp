@@ -13,7 +13,7 @@ namespace {
 void free_block(control& fiber) noexcept {
   const std::uint8_t memory_class = fiber.memory_class;
   delete[] fiber.name;
-  drop_context(fiber.storage);  // if it never ran
+  if (fiber.storage.context != nullptr) drop_context(fiber.storage);  // it never ran
   fiber.~control();
   if (carrier* here = current_carrier())
     here->blocks.release(&fiber, memory_class);

@@ -30,11 +30,11 @@ struct cancel_scope {
   cancel_scope& operator=(const cancel_scope&) = delete;
 
   const kind what;
-  bool requested = false;  // guarded by owner->lock
+  bool requested = false;       // guarded by owner->lock
+  bool deadline_armed = false;  // owner only: armed, or found to have passed
   control* owner = nullptr;
   cancel_scope* outer = nullptr;
-  bool deadline_armed = false;  // owner only: armed, or found to have passed
-  timer* expiry = nullptr;      // of a scope with a deadline
+  timer* expiry = nullptr;  // of a scope with a deadline
 };
 
 struct deadline_scope : cancel_scope {

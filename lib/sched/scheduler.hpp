@@ -96,9 +96,9 @@ class scheduler final : public fiber_home {
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
 
-  std::atomic<bool> stopping_{false};  // seq_cst against registry::add, see begin_stop()
+  std::atomic<bool> stopping_{false};    // seq_cst against registry::add, see begin_stop()
   std::atomic<unsigned> submitting_{0};  // threads inside submit(); join() waits for them
-  spin_lock outside_;                  // starts from outside against stopping_
+  spin_lock outside_;                    // starts from outside against stopping_
   std::atomic<bool> finished_{false};
 
   std::thread monitor_;

@@ -8,7 +8,8 @@
 //     ready under that lock is in the list by then.
 // (3) Senders share one reference. The last of them to go breaks the promise first, so a waiter
 //     without a sender never stays.
-// (4) A waiter that leaves, cancelled or late, takes its node off under the lock. The state lives on
+// (4) A waiter that leaves, cancelled or late, takes its node off under the lock. The state lives
+// on
 //     as long as anybody refers to it, so a late sender writes into live memory.
 #include <weft/detail/completion.hpp>
 

@@ -36,7 +36,7 @@ constexpr std::size_t default_stack_bytes = 256 * 1024;  // as fibers have, so t
 struct generator_abandoned {};
 
 struct generator_body final : generator_core, context {
-  context consumer;  // of the root: who waits for the value
+  context consumer;                 // of the root: who waits for the value
   generator_body* leaf = this;      // of the root
   generator_body* outer = nullptr;  // who delegates to it
   const generator_ops* ops = nullptr;
@@ -51,7 +51,9 @@ struct generator_body final : generator_core, context {
 static_assert(sizeof(generator_body) <= generator_core_bytes, "raise generator_core_bytes");
 static_assert(generator_core_bytes % alignof(std::max_align_t) == 0);
 
-generator_body& body_of(generator_core& core) noexcept { return static_cast<generator_body&>(core); }
+generator_body& body_of(generator_core& core) noexcept {
+  return static_cast<generator_body&>(core);
+}
 
 // The side of a plain thread, and where it handles an overflow.
 struct plain_side : thread_side {
@@ -78,8 +80,6 @@ struct position {
   control* fiber;
   thread_side& side;
 };
-
-
 
 const void* driver_of(const control* fiber, const thread_side& side) noexcept {
   return fiber == nullptr ? static_cast<const void*>(&side) : fiber;
@@ -178,8 +178,8 @@ void start_or_let_go(generator_body& self) {
 void check_place(const generator_body& root, const control* fiber, const thread_side& side) {
   const bool same = root.driver == driver_of(fiber, side) &&
                     root.busy.load(std::memory_order_relaxed) && !root.abandoned;
-  if (!same || (fiber != nullptr &&
-                (fiber->innermost != root.innermost || fiber->pins != root.pins)))
+  if (!same ||
+      (fiber != nullptr && (fiber->innermost != root.innermost || fiber->pins != root.pins)))
     refuse_yield(root, fiber, side);
 }
 
@@ -273,8 +273,7 @@ void delegate_generated(generator_core& core, generator_core* from) {
 void throw_abandoned() { throw generator_abandoned(); }
 
 void throw_no_generator() {
-  throw std::logic_error(
-      "weft: this handle refers to no generator (default-made or moved from)");
+  throw std::logic_error("weft: this handle refers to no generator (default-made or moved from)");
 }
 
 }  // namespace weft::detail

@@ -44,7 +44,9 @@ __attribute__((noinline)) control* new_task(scheduler* home, std::size_t payload
   made->name = name.release();
   made->stack_class =
       options.stack_bytes == 0 ? home->stack_class() : stacks::class_for(options.stack_bytes);
-  made->storage.context = inherited_context(here == nullptr ? nullptr : here->running);
+  const control* spawner = here == nullptr ? nullptr : here->running;
+  if (spawner == nullptr || spawner->storage.context != nullptr)
+    made->storage.context = inherited_context(spawner);
   made->spawned_at = __builtin_return_address(0);
   if (here != nullptr) {
     made->shard = here->shard;

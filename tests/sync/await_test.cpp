@@ -69,9 +69,8 @@ TEST_P(Await, ReturnsWhatAnyThreadOrFiberGives) {
     EXPECT_EQ(weft::await_callback<int>(
                   [&](completer<int> done) { elsewhere.post([done] { EXPECT_TRUE(done(5)); }); }),
               5);
-    EXPECT_EQ(weft::await_callback<std::string>([](completer<std::string> done) {
-                weft::go([done] { done("fiber"); });
-              }),
+    EXPECT_EQ(weft::await_callback<std::string>(
+                  [](completer<std::string> done) { weft::go([done] { done("fiber"); }); }),
               "fiber");
     EXPECT_EQ(weft::await_callback<int>([](auto done) { done(7); }), 7);
     weft::await_callback<void>([&](completer<void> done) { elsewhere.post([done] { done(); }); });
@@ -80,18 +79,17 @@ TEST_P(Await, ReturnsWhatAnyThreadOrFiberGives) {
 
 TEST_P(Await, WorksOnAPlainThread) {
   caller elsewhere;
-  EXPECT_EQ(weft::await_callback<int>(
-                [&](completer<int> done) { elsewhere.post([done] { done(5); }); }),
-            5);
+  EXPECT_EQ(
+      weft::await_callback<int>([&](completer<int> done) { elsewhere.post([done] { done(5); }); }),
+      5);
   weft::await_callback<void>([](completer<void> done) { done(); });
 }
 
 TEST_P(Await, CarriesMoveOnlyValuesAndReferences) {
   inside([] {
     caller elsewhere;
-    auto owned = weft::await_callback<std::unique_ptr<int>>([&](auto done) {
-      elsewhere.post([done] { done(std::make_unique<int>(3)); });
-    });
+    auto owned = weft::await_callback<std::unique_ptr<int>>(
+        [&](auto done) { elsewhere.post([done] { done(std::make_unique<int>(3)); }); });
     EXPECT_EQ(*owned, 3);
     int local = 0;
     int& same = weft::await_callback<int&>([&](auto done) { done(local); });
@@ -221,12 +219,11 @@ TEST_P(Await, CancellationEndsTheWaitAtOnce) {
 TEST_P(Await, ATimeoutEndsTheWait) {
   inside([] {
     std::optional<completer<int>> late;
-    EXPECT_THROW(weft::with_timeout(1ms,
-                                    [&] {
-                                      return weft::await_callback<int>(
-                                          [&](completer<int> done) { late = done; });
-                                    }),
-                 weft::timed_out);
+    EXPECT_THROW(
+        weft::with_timeout(
+            1ms,
+            [&] { return weft::await_callback<int>([&](completer<int> done) { late = done; }); }),
+        weft::timed_out);
     (*late)(1);
   });
 }

@@ -128,10 +128,9 @@ TEST_P(Future, ADroppedPromiseIsBroken) {
     EXPECT_EQ(f.wait_for(0s), std::future_status::ready);
     expect_code(std::future_errc::broken_promise, [&] { f.get(); });
     promise<int> replaced;
-    auto parked = weft::go(
-        [g = replaced.get_future()]() mutable {
-          expect_code(std::future_errc::broken_promise, [&] { g.get(); });
-        });
+    auto parked = weft::go([g = replaced.get_future()]() mutable {
+      expect_code(std::future_errc::broken_promise, [&] { g.get(); });
+    });
     weft_test::until_parked(1);
     replaced = promise<int>();
     parked.join();

@@ -182,18 +182,20 @@ TEST_P(FiberLocal, MayGoBeforeTheFibersThatUseIt) {
   };
   inside([&] {
     std::atomic<bool> go_on{false};
+    std::atomic<int> have_it{0};
     auto local = std::make_unique<weft::fiber_local<counted>>([&] { return counted(alive); });
     std::vector<weft::fiber<void>> users;
     for (int i = 0; i < 10; ++i)
       users.push_back(weft::go([&] {
         (*local)->value = 9;
+        ++have_it;
         while (!go_on) weft::sleep(50us);
         // Its place is another's by now, which must not see the left-over.
         weft::fiber_local<counted> next([&] { return counted(alive); });
         EXPECT_EQ(next->value, 1);
       }));
     (*local)->value = 9;
-    while (alive < 11) weft::yield();
+    while (have_it < 10) weft::yield();
     local.reset();
     EXPECT_EQ(alive, 10);  // our own went with it
     go_on = true;

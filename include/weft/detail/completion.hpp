@@ -79,6 +79,8 @@ class completion_of final : public completion, public result_part<T> {
     } pending{this};
     if constexpr (std::is_reference_v<T>)
       ::new (static_cast<void*>(this->room)) result_slot<T>(std::addressof(value)...);
+    else if constexpr (std::is_void_v<T>)
+      ::new (static_cast<void*>(this->room)) result_slot<T>();
     else
       ::new (static_cast<void*>(this->room)) result_slot<T>(std::forward<Value>(value)...);
     this->full = true;

@@ -21,7 +21,8 @@ struct generator_options {
 
 namespace weft::detail {
 
-// The part that templates see; the callable stands behind the rest of it. See lib/task/generator.cpp.
+// The part that templates see; the callable stands behind the rest of it. See
+// lib/task/generator.cpp.
 struct generator_core {
   void* value = nullptr;  // what was yielded last; null while it runs, before the start, at the end
   generator_core* root = this;
@@ -61,8 +62,8 @@ WEFT_API void delegate_generated(generator_core& self, generator_core* inner);
 [[noreturn]] WEFT_API void throw_no_generator();
 [[noreturn]] WEFT_API void throw_abandoned();
 
-// What is left to do after a switch stands here, so that the library's part ends in the switch: each
-// return up the other context's chain of calls is one that the processor predicts wrongly.
+// What is left to do after a switch stands here, so that the library's part ends in the switch:
+// each return up the other context's chain of calls is one that the processor predicts wrongly.
 
 inline void* advance_generator(generator_core* core) {
   resume_generator(core);
