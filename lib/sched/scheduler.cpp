@@ -55,7 +55,7 @@ void scheduler::start_fiber(control& fresh) {
   carrier* here = current_carrier();
   if (here != nullptr && &here->home == this && here->running != nullptr) {
     fibers.add(fresh);
-    if (stopping()) request_cancel(fresh.root);
+    if (stopping() && !fresh.stops_with_group) request_cancel(fresh.root);
     here->spawn(fresh);
     return;
   }
@@ -76,15 +76,7 @@ void scheduler::begin_stop() noexcept {
     std::lock_guard<spin_lock> hold(outside_);
     stopping_.store(true, std::memory_order_seq_cst);
   }
-  std::vector<control*> alive;
-  fibers.for_each([&alive](control& fiber) {
-    add_reference(fiber);
-    alive.push_back(&fiber);
-  });
-  for (control* fiber : alive) {
-    request_cancel(fiber->root);
-    drop_reference(*fiber);
-  }
+  request_cancel_all(fibers);
   fiber_ended();  // there may have been none
 }
 
@@ -98,6 +90,7 @@ void scheduler::fiber_ended() noexcept {
 void scheduler::join() {
   for (std::thread& each : threads_)
     if (each.joinable()) each.join();
+  while (submitting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   if (!monitor_.joinable()) return;
   {
     std::lock_guard<std::mutex> hold(monitor_lock_);
@@ -108,12 +101,14 @@ void scheduler::join() {
 }
 
 void scheduler::submit(control& ready) noexcept {
+  submitting_.fetch_add(1, std::memory_order_relaxed);  // before the fiber can run: seen by join()
   if (ready.pinned_to != nullptr) {
     static_cast<worker*>(ready.pinned_to)->deliver(ready);
-    return;
+  } else {
+    injected_.push(&ready);
+    wake_one();
   }
-  injected_.push(&ready);
-  wake_one();
+  submitting_.fetch_sub(1, std::memory_order_release);  // pairs with join()
 }
 
 void scheduler::disarm(timer& entry) noexcept { entry.queue->disarm(entry); }
