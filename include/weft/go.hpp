@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -96,8 +97,9 @@ class fiber : public detail::fiber_handle {
   // Gives the fiber's result, or rethrows what it threw; at most once.
   // Parks: until the fiber has ended.   Cancellation: of the caller, throws cancelled, and the
   // result can still be joined.   Threads: any.
-  // Throws: fiber_cancelled if the fiber was cancelled; std::logic_error when called twice, by the
-  // fiber itself, or on a handle that refers to nothing.
+  // Throws: fiber_cancelled if the fiber was cancelled, but cancelled if the caller is to stop as
+  // well; std::logic_error when called twice, by the fiber itself, by a child of its groups, or on
+  // a handle that refers to nothing.
   R join() {
     detail::control* task = this->collect();
     if constexpr (!std::is_void_v<R>) {
@@ -134,7 +136,8 @@ constexpr std::int64_t to_nanoseconds(std::chrono::duration<Rep, Period> d) noex
   const long double count = std::chrono::duration_cast<wide>(d).count();
   if (!(count > -9.2e18L)) return count < 0 ? INT64_MIN : 0;
   if (count > 9.2e18L) return INT64_MAX;
-  if constexpr (std::is_floating_point_v<Rep>)
+  // A period that is no whole number of nanoseconds would overflow on its way.
+  if constexpr (std::is_floating_point_v<Rep> || std::ratio_divide<Period, std::nano>::den != 1)
     return static_cast<std::int64_t>(count);
   else
     return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count();

@@ -12,6 +12,10 @@
 #include <weft/go.hpp>
 
 namespace weft {
+namespace detail {
+template <class Range, class Place>
+void start_each(group& tasks, Range& range, Place&& place);
+}  // namespace detail
 
 class WEFT_API group {
  public:
@@ -62,7 +66,13 @@ class WEFT_API group {
   bool is_cancelled() const noexcept;
 
  private:
+  template <class Range, class Place>
+  friend void detail::start_each(group& tasks, Range& range, Place&& place);
+
   void start(detail::control* child);
+
+  // From now on a child's failure also ends what the owner waits for inside this group's scope.
+  void stop_owner_on_failure() noexcept;
 
   alignas(std::max_align_t) unsigned char room_[256];
 };

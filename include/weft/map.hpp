@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <weft/error.hpp>
 #include <weft/group.hpp>
 
 namespace weft {
@@ -54,15 +55,20 @@ using result_for_each = std::invoke_result_t<F&, passed_element<iterator_of<Rang
 // if a child has failed.
 template <class Range, class Place>
 void start_each(group& tasks, Range& range, Place&& place) {
-  auto last = range_end(range);
-  for (auto at = range_begin(range); !tasks.is_cancelled() && at != last; ++at) {
-    auto body = place();
-    if constexpr (is_multi_pass<iterator_of<Range>>)
-      tasks.go([body, at]() mutable { body(*at); });
-    else
-      tasks.go([body, element = passed_element<iterator_of<Range>>(*at)]() mutable {
-        body(std::move(element));
-      });
+  tasks.stop_owner_on_failure();  // who waits for the next element would not see it
+  try {
+    auto last = range_end(range);
+    for (auto at = range_begin(range); !tasks.is_cancelled() && at != last; ++at) {
+      auto body = place();
+      if constexpr (is_multi_pass<iterator_of<Range>>)
+        tasks.go([body, at]() mutable { body(*at); });
+      else
+        tasks.go([body, element = passed_element<iterator_of<Range>>(*at)]() mutable {
+          body(std::move(element));
+        });
+    }
+  } catch (const cancelled&) {
+    if (!tasks.is_cancelled()) throw;  // else wait() tells why
   }
 }
 
@@ -74,7 +80,8 @@ inline constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
 // Parks: until all have ended.   Cancellation: reaches them; throws cancelled after they have
 // ended.
 // Throws: the first exception of any call or of the range, after the rest have been cancelled and
-// have ended; std::invalid_argument if limit is 0; std::logic_error outside a fiber.
+// have ended; std::invalid_argument if limit is 0; std::logic_error outside a fiber. map() also
+// throws fiber_cancelled if a call ended by cancellation and so has no result.
 template <class Range, class F>
 void for_each(Range&& range, std::size_t limit, F&& f) {
   group tasks;
@@ -106,7 +113,10 @@ auto map(Range&& range, std::size_t limit, F&& f) {
   tasks.wait();
   std::vector<result> results;
   results.reserve(slots.size());
-  for (std::optional<result>& each : slots) results.push_back(std::move(*each));
+  for (std::optional<result>& each : slots) {
+    if (!each) detail::throw_fiber_cancelled();
+    results.push_back(std::move(*each));
+  }
   return results;
 }
 

@@ -54,6 +54,7 @@ class race_state {
         if ((won = claim())) store<I>(std::forward<decltype(value)>(value));
       }
     } catch (const cancelled&) {
+      if (won) all.cancel();  // its result could not be stored, and there will be no other
       throw;
     } catch (...) {
       if (!won && !(won = claim()))
@@ -68,7 +69,7 @@ class race_state {
 
   result take() {
     if (error_ != nullptr) std::rethrow_exception(std::move(error_));
-    if (!value_) throw fiber_cancelled();
+    if (!value_) throw_fiber_cancelled();
     return std::move(*value_);
   }
 

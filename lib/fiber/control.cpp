@@ -27,11 +27,23 @@ void end_fiber(control& fiber) noexcept {
     wake_batch wakes;
     std::lock_guard<spin_lock> hold(fiber.lock);
     fiber.done.store(true, std::memory_order_release);  // pairs with task_done()
+    fiber.root.requested = false;  // what its result or a handler does here is not interrupted
+    fiber.cancel_pending.store(false, std::memory_order_relaxed);
     fiber.joiners.claim_all(wakes);
   }
-  if (fiber.group != nullptr) fiber.group->child_ended(*fiber.group, fiber);
-  home.fibers.remove(fiber);
-  drop_reference(fiber);
+  if (fiber.group != nullptr) {
+    fiber.group->child_ended(*fiber.group, fiber);
+    fiber.group = nullptr;  // it may be gone
+  }
+  if (fiber.failed.error == nullptr && fiber.ops->drop_result == nullptr) {
+    home.fibers.remove(fiber);
+    drop_reference(fiber);
+  } else {
+    // A handler, or the destructor of the result, may park or start fibers: still one of us.
+    const std::uint16_t shard = home.fibers.unlist(fiber);
+    drop_reference(fiber);
+    home.fibers.count_off(shard);
+  }
   home.fiber_ended();
 }
 
@@ -88,13 +100,17 @@ void drop_reference(control& fiber) noexcept {
     const failure_handler& handler = fiber.failed_after_sibling ? to.also_failed : to.unhandled;
     handler(fiber.name != nullptr ? fiber.name : "", lost.error);
   }
-  if (fiber.started) fiber.ops->drop_result(payload_of(&fiber));
+  if (fiber.started && fiber.ops->drop_result != nullptr)
+    fiber.ops->drop_result(payload_of(&fiber));
   free_block(fiber);
 }
 
 void run_to_end(control& fiber) noexcept {
   if (fiber.cancel_pending.load(std::memory_order_relaxed)) {
+    cancel_scope shield(cancel_scope::kind::shield);  // destructors may park
+    push_scope(shield, fiber);
     fiber.ops->discard(payload_of(&fiber));
+    pop_scope(shield);
     fiber.ended_by_cancel = true;
   } else {
     fiber.started = true;

@@ -61,6 +61,7 @@ struct control : waitable, sibling_hook, registry_hook {
   std::atomic<bool> done{false};            // release in end_fiber(), acquire in task_done()
   bool started = false;
   bool ended_by_cancel = false;
+  bool stops_with_group = false;           // the owner of its group is of the same runtime
   bool failure_received = false;           // someone got or will get it; guarded by lock
   bool failed_after_sibling = false;       // guarded by lock
   std::atomic<bool> cancel_queued{false};  // the one canceller that walks the root scope
@@ -97,6 +98,8 @@ class fiber_home {
   virtual void submit(control& ready) noexcept = 0;
   // A fiber left the registry; during shutdown the last one ends the scheduler.
   virtual void fiber_ended() noexcept = 0;
+  // Whether every fiber has been asked to stop, or is about to be.
+  virtual bool stopping() const noexcept = 0;
   // Returns when the entry neither is armed nor fires. Any thread.
   virtual void disarm(timer& entry) noexcept = 0;
 

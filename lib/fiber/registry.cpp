@@ -19,6 +19,18 @@ void registry::remove(control& ended) noexcept {
   in.removed.store(in.removed.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
+std::uint16_t registry::unlist(control& ended) noexcept {
+  std::lock_guard<spin_lock> hold(shards_[ended.shard].lock);
+  intrusive_list<control, registry_hook>::erase(ended);
+  return ended.shard;
+}
+
+void registry::count_off(std::uint16_t unlisted_from) noexcept {
+  shard& in = shards_[unlisted_from];
+  std::lock_guard<spin_lock> hold(in.lock);
+  in.removed.store(in.removed.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
 bool registry::empty() const noexcept {
   std::uint64_t removed = 0;
   for (const shard& each : shards_) removed += each.removed.load(std::memory_order_acquire);

@@ -26,6 +26,9 @@ class registry {
 
   void add(control& born) noexcept;
   void remove(control& ended) noexcept;
+  // The same in two steps, for a fiber that runs its user's code between the two.
+  std::uint16_t unlist(control& ended) noexcept;
+  void count_off(std::uint16_t unlisted_from) noexcept;
   bool empty() const noexcept;
   std::uint64_t live() const noexcept;
   std::uint64_t total() const noexcept;

@@ -10,9 +10,17 @@ namespace {
 
 // Whether a request is in force between `from` and the nearest shield outwards.
 bool in_force(const cancel_scope* from) noexcept {
-  for (; from != nullptr && from->what != cancel_scope::kind::shield; from = from->outer)
+  for (; from != nullptr; from = from->outer) {
     if (from->requested) return true;
+    if (from->shields) return false;
+  }
   return false;
+}
+
+bool reaches_root(const cancel_scope* from) noexcept {
+  for (; from != nullptr; from = from->outer)
+    if (from->shields) return false;
+  return true;
 }
 
 class canceller {
@@ -31,11 +39,13 @@ class canceller {
     {
       std::lock_guard<spin_lock> hold(fiber.lock);
       if (scope.requested) return;
+      // What an ended fiber still drops is not to be interrupted.
+      if (&scope == &fiber.root && fiber.done.load(std::memory_order_relaxed)) return;
       scope.requested = true;
       // What lies further in than a shield is not reached until the shield ends.
       cancel_scope* from = fiber.innermost;
       for (cancel_scope* at = from; at != &scope; at = at->outer)
-        if (at->what == cancel_scope::kind::shield) from = at->outer;
+        if (at->shields) from = at->outer;
       for (cancel_scope* at = from; at != scope.outer; at = at->outer)
         if (at->what == cancel_scope::kind::group) children(static_cast<group_scope&>(*at));
       if (in_force(fiber.innermost)) {
@@ -50,16 +60,21 @@ class canceller {
   void children(group_scope& group) noexcept {
     std::lock_guard<spin_lock> hold(group.lock);
     group.closed_to_new_work = true;
-    group.children.for_each([this](control& child) {
-      if (child.cancel_queued.exchange(true, std::memory_order_relaxed)) return;
-      add_reference(child);
-      child.next_cancelled = work_;
-      work_ = &child;
-    });
+    group.starters.claim_all(wakes_);
+    group.children.for_each([this](control& child) { later(child); });
+  }
+
+  // For a fiber that lives; its request follows.
+  void later(control& fiber) noexcept {
+    if (fiber.cancel_queued.exchange(true, std::memory_order_relaxed)) return;
+    add_reference(fiber);
+    fiber.next_cancelled = work_;
+    work_ = &fiber;
   }
 
  private:
   control* work_ = nullptr;
+  wake_batch wakes_;
 };
 
 }  // namespace
@@ -70,11 +85,9 @@ void push_scope(cancel_scope& inner, control& self) noexcept {
   std::lock_guard<spin_lock> hold(self.lock);
   inner.outer = self.innermost;
   self.innermost = &inner;
-  if (inner.what == cancel_scope::kind::shield) {
-    self.cancel_pending.store(false, std::memory_order_relaxed);
-  } else if (inner.what == cancel_scope::kind::group) {
+  if (inner.shields) self.cancel_pending.store(false, std::memory_order_relaxed);
+  if (inner.what == cancel_scope::kind::group)
     static_cast<group_scope&>(inner).closed_to_new_work = in_force(&inner);
-  }
 }
 
 void pop_scope(cancel_scope& inner) noexcept {
@@ -96,9 +109,38 @@ void request_cancel(cancel_scope& scope) noexcept { canceller().request(scope); 
 
 void request_cancel_children(group_scope& group) noexcept { canceller().children(group); }
 
-bool cancelled_outside(const cancel_scope& inner) noexcept {
-  std::lock_guard<spin_lock> hold(inner.owner->lock);
-  return in_force(inner.outer);
+void request_cancel_all(registry& fibers) noexcept {
+  canceller all;
+  fibers.for_each([&all](control& fiber) {
+    if (!fiber.stops_with_group) all.later(fiber);
+  });
+}
+
+bool cancelled_here(const cancel_scope& scope) noexcept {
+  std::lock_guard<spin_lock> hold(scope.owner->lock);
+  return in_force(&scope);
+}
+
+bool cancelled_here_alone(const cancel_scope& scope) noexcept {
+  std::lock_guard<spin_lock> hold(scope.owner->lock);
+  return scope.requested && !in_force(scope.outer);
+}
+
+bool asked_to_stop(const control& self) noexcept {
+  const cancel_scope* from = self.innermost;
+  for (const control* at = &self;; at = from->owner) {
+    {
+      std::lock_guard<spin_lock> hold(const_cast<spin_lock&>(at->lock));
+      if (in_force(from)) return true;
+      if (!reaches_root(from)) return false;
+    }
+    if (!at->stops_with_group && at->home->stopping()) return true;
+    group_scope* const in = at->group;
+    if (in == nullptr) return false;
+    std::lock_guard<spin_lock> hold(in->lock);
+    if (in->closed_to_new_work) return true;
+    from = in;
+  }
 }
 
 void arm_deadlines(control& self) noexcept {

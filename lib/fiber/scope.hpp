@@ -11,25 +11,30 @@
 // (4) A request is permanent for its scope. Nothing else is: popping the scope ends its effect.
 // (5) The deadline of a scope is armed by the first park below it, not when the scope is made: most
 //     scopes end without a park, and then a deadline has cost no timer.
+// (6) A group that is opened while an exception unwinds the fiber shields, too: nothing is
+//     delivered then, so its children must not be stopped either.
 #pragma once
 #include "base/intrusive_list.hpp"
 #include "base/spin_lock.hpp"
 #include "fiber/timer.hpp"
+#include "fiber/wait_list.hpp"
 
 namespace weft::detail {
 
 struct control;
+class registry;
 
 struct sibling_hook : list_hook {};
 
 struct cancel_scope {
   enum class kind : unsigned char { root, plain, shield, group };
 
-  explicit cancel_scope(kind of) noexcept : what(of) {}
+  explicit cancel_scope(kind of) noexcept : what(of), shields(of == kind::shield) {}
   cancel_scope(const cancel_scope&) = delete;
   cancel_scope& operator=(const cancel_scope&) = delete;
 
   const kind what;
+  bool shields;                 // fixed once it is pushed
   bool requested = false;       // guarded by owner->lock
   bool deadline_armed = false;  // owner only: armed, or found to have passed
   control* owner = nullptr;
@@ -55,6 +60,7 @@ struct group_scope : cancel_scope {
   bool closed_to_new_work = false;  // cancelled: children that come later start cancelled
   std::size_t alive = 0;
   intrusive_list<control, sibling_hook> children;
+  wait_list starters;  // wait for room under the group's limit; a cancelled group has room
   // Called on the child's stack as its last act, after its result is stored.
   void (*child_ended)(group_scope&, control& child) noexcept = nullptr;
 };
@@ -66,9 +72,18 @@ void pop_scope(cancel_scope& inner) noexcept;
 // Any thread, while the scope is known to live.
 void request_cancel(cancel_scope& scope) noexcept;
 void request_cancel_children(group_scope& group) noexcept;
+// Every fiber that no other is to stop: children are reached through the owner of their group.
+void request_cancel_all(registry& fibers) noexcept;
 
-// Whether a request from further out than `inner` is in force as well.
-bool cancelled_outside(const cancel_scope& inner) noexcept;
+// Whether a request on this scope or further out is in force.
+bool cancelled_here(const cancel_scope& scope) noexcept;
+
+// Whether there is a request on this scope, and none from further out is in force as well.
+bool cancelled_here_alone(const cancel_scope& scope) noexcept;
+
+// Whether the fiber is to stop, be it that the request is still on its way down the tree to it.
+// Of the fiber that runs: what its groups belong to lives.
+bool asked_to_stop(const control& self) noexcept;
 
 // Arms the deadlines of the chain that are not armed yet. Running fiber only.
 void arm_deadlines(control& self) noexcept;

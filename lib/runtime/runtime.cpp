@@ -102,12 +102,16 @@ class runtime_core {
 
   void end() {
     fibers.begin_stop();
+    std::lock_guard<std::mutex> one_at_a_time(ending_);
     fibers.join();
   }
 
   thread_pool pool;  // after the scheduler in the end, before it at the start
   scheduler fibers;
   listed_runtime listed;
+
+ private:
+  std::mutex ending_;
 };
 
 void runtime_deleter::operator()(runtime_core* core) const noexcept { delete core; }

@@ -55,7 +55,7 @@ void scheduler::start_fiber(control& fresh) {
   carrier* here = current_carrier();
   if (here != nullptr && &here->home == this && here->running != nullptr) {
     fibers.add(fresh);
-    if (stopping()) request_cancel(fresh.root);
+    if (stopping() && !fresh.stops_with_group) request_cancel(fresh.root);
     here->spawn(fresh);
     return;
   }
@@ -76,15 +76,7 @@ void scheduler::begin_stop() noexcept {
     std::lock_guard<spin_lock> hold(outside_);
     stopping_.store(true, std::memory_order_seq_cst);
   }
-  std::vector<control*> alive;
-  fibers.for_each([&alive](control& fiber) {
-    add_reference(fiber);
-    alive.push_back(&fiber);
-  });
-  for (control* fiber : alive) {
-    request_cancel(fiber->root);
-    drop_reference(*fiber);
-  }
+  request_cancel_all(fibers);
   fiber_ended();  // there may have been none
 }
 

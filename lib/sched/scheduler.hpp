@@ -6,6 +6,8 @@
 //     their loops, and only then pollers are closed. Plain threads cannot add fibers after
 //     begin_stop(), so "empty" is final.
 // (2) Workers are all constructed before any thread starts, and destroyed after all have ended.
+// (3) A thread that is not ours may still be waking a worker when the fiber that it submitted has
+//     ended, and with it everything: join() waits until such threads are out.
 #pragma once
 #include <condition_variable>
 #include <functional>
@@ -57,7 +59,7 @@ class scheduler final : public fiber_home {
   void fiber_ended() noexcept override;
   void disarm(timer& entry) noexcept override;
 
-  bool stopping() const noexcept { return stopping_.load(std::memory_order_seq_cst); }
+  bool stopping() const noexcept override { return stopping_.load(std::memory_order_seq_cst); }
   bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
 
   void wake_one() noexcept;
@@ -100,6 +102,7 @@ class scheduler final : public fiber_home {
   std::atomic<unsigned> submitting_{0};  // threads inside submit(); join() waits for them
   spin_lock outside_;                    // starts from outside against stopping_
   std::atomic<bool> finished_{false};
+  std::atomic<unsigned> submitting_{0};  // threads inside submit()
 
   std::thread monitor_;
   std::mutex monitor_lock_;

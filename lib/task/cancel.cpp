@@ -36,8 +36,7 @@ scope_frame::~scope_frame() {
 }
 
 bool scope_frame::converts() const noexcept {
-  const deadline_scope& scope = deadline_in(const_cast<unsigned char*>(room_));
-  return scope.requested && !cancelled_outside(scope);
+  return cancelled_here_alone(deadline_in(const_cast<unsigned char*>(room_)));
 }
 
 std::int64_t deadline_after(std::int64_t nanoseconds) {
@@ -53,7 +52,9 @@ void check_cancelled() {
 
 bool cancel_requested() noexcept {
   detail::control* self = detail::current_fiber();
-  return self != nullptr && self->cancel_pending.load(std::memory_order_relaxed);
+  if (self == nullptr) return false;
+  if (self->unarmed_deadlines > 0) arm_deadlines(*self);
+  return self->cancel_pending.load(std::memory_order_relaxed);
 }
 
 }  // namespace weft

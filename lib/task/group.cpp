@@ -27,9 +27,9 @@ struct group_state : group_scope {
   group_state() noexcept { child_ended = &group_state::ended; }
 
   wait_list waiters;  // guarded by lock, like all below
-  wait_list starters;
   std::size_t most = SIZE_MAX;
   std::exception_ptr failure_of_child;
+  bool failure_stops_owner = false;  // see for_each(): what it does in the group's scope ends, too
 
   static void ended(group_scope& scope, control& child) noexcept {
     auto& self = static_cast<group_state&>(scope);
@@ -52,7 +52,11 @@ struct group_state : group_scope {
       std::lock_guard<spin_lock> hold(child.lock);
       (first ? child.failure_received : child.failed_after_sibling) = true;
     }
-    if (first) request_cancel_children(*this);
+    if (!first) return;
+    if (failure_stops_owner)
+      request_cancel(*this);
+    else
+      request_cancel_children(*this);
   }
 
   std::exception_ptr take_failure() noexcept {
@@ -117,8 +121,9 @@ struct group_state : group_scope {
       waiters.push(node);
     }
     const wake_reason why = wait.park();
-    if (why == wake_reason::notified) return true;
     std::lock_guard<spin_lock> hold(lock);
+    // That all had ended came first, whatever has been asked for since.
+    if (why == wake_reason::notified) return alive > 0;
     wait_list::unlink(node);
     interrupted = true;
     return true;
@@ -140,6 +145,7 @@ group::group() {
   static_assert(sizeof(group_state) <= sizeof room_ && alignof(group_state) <= alignof(group));
   detail::control& self = detail::require_fiber("group");
   auto* state = ::new (static_cast<void*>(room_)) group_state;
+  state->shields = !detail::may_interrupt(self);
   push_scope(*state, self);
 }
 
@@ -161,6 +167,7 @@ group::~group() {
 void group::start(detail::control* child) {
   group_state& state = state_of(room_);
   child->group = &state;
+  child->stops_with_group = child->home == state.owner->home;
   bool cancelled = false;
   try {
     cancelled = state.enter(*child);
@@ -200,7 +207,7 @@ void group::wait() {
   if (interrupted) {
     // Through a scope around the group: then the children have it as well. Through one inside, a
     // deadline around this call say: then it is the wait alone that ends.
-    if (!cancelled_outside(state)) detail::throw_cancelled();
+    if (!cancelled_here(state)) detail::throw_cancelled();
     while (state.wait_for_children(cancellation::ignored, interrupted)) {
     }
   }
@@ -211,6 +218,12 @@ void group::wait() {
 void detail::report_also_failed(const std::exception_ptr& what) noexcept {
   const detail::control& self = *detail::current_fiber();
   self.home->handlers->also_failed(self.name != nullptr ? self.name : "", what);
+}
+
+void group::stop_owner_on_failure() noexcept {
+  group_state& state = state_of(room_);
+  std::lock_guard<detail::spin_lock> hold(state.lock);
+  state.failure_stops_owner = true;
 }
 
 void group::cancel() noexcept { request_cancel_children(state_of(room_)); }

@@ -94,10 +94,20 @@ void cancel_task(control* task) noexcept {
 
 namespace {
 
+// Waits that could never end. A group waits for its children, so they cannot wait for its owner.
+void refuse_to_wait_for_oneself(const control& task, nanos deadline) {
+  const control* self = current_fiber();
+  if (self == &task) throw std::logic_error("weft: a fiber cannot wait for its own end");
+  if (deadline != never) return;
+  for (; self != nullptr && self->group != nullptr; self = self->group->owner)
+    if (self->group->owner == &task)
+      throw std::logic_error("weft: a child of a group cannot wait for the fiber that owns it");
+}
+
 // Returns whether the fiber has ended.
 bool wait_until_done(control& task, nanos deadline) {
   if (task_done(&task)) return true;
-  if (current_fiber() == &task) throw std::logic_error("weft: a fiber cannot wait for its own end");
+  refuse_to_wait_for_oneself(task, deadline);
   parking wait("join");
   wait_node node(wait.self());
   {
@@ -129,8 +139,14 @@ bool wait_task_for(control* task, std::int64_t nanoseconds) {
   return wait_until_done(*task, saturating_add(now, nanoseconds));
 }
 
+void throw_fiber_cancelled() {
+  const control* self = current_fiber();
+  if (self != nullptr && may_interrupt(*self) && asked_to_stop(*self)) throw_cancelled();
+  throw fiber_cancelled();
+}
+
 void collect_task(control* task) {
-  if (task->ended_by_cancel) throw fiber_cancelled();
+  if (task->ended_by_cancel) throw_fiber_cancelled();
   if (task->failed.error == nullptr) return;
   std::exception_ptr error;
   {

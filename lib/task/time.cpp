@@ -4,31 +4,21 @@
 #include <stdexcept>
 
 #include "fiber/park.hpp"
-#include "sched/worker.hpp"
 
 namespace weft {
 namespace detail {
 
 void sleep_until_nanoseconds(std::int64_t steady_time) {
-  control& self = require_fiber("sleep()");
-  if (current_carrier()->now() >= steady_time) {
-    deliver_cancellation(self);
-    static_cast<worker*>(current_carrier())->yield();
-    return;
-  }
+  require_fiber("sleep()");
+  if (current_carrier()->now() >= steady_time) return yield();
   parking wait("sleep");
   if (wait.park_until(steady_time) == wake_reason::cancelled) throw_cancelled();
 }
 
 void sleep_for_nanoseconds(std::int64_t duration) {
-  control& self = require_fiber("sleep()");
-  carrier* here = current_carrier();
-  if (duration <= 0) {
-    deliver_cancellation(self);
-    static_cast<worker*>(here)->yield();
-    return;
-  }
-  const nanos when = saturating_add(here->now(), duration);
+  require_fiber("sleep()");
+  if (duration <= 0) return yield();
+  const nanos when = saturating_add(current_carrier()->now(), duration);
   parking wait("sleep");
   if (wait.park_until(when) == wake_reason::cancelled) throw_cancelled();
 }

@@ -35,10 +35,10 @@ TEST_P(Misuse, ParkingUnderANoSuspendGuardNamesFiberAndCall) {
       const std::string text = complaint([] { weft::sleep(1ms); });
       EXPECT_NE(text.find("\"careless\" would park in sleep"), std::string::npos) << text;
       EXPECT_NE(complaint([] { weft::yield(); }), "none");
+      EXPECT_NE(complaint([] { weft::sleep(0s); }), "none");  // lets others run, as yield()
+      EXPECT_NE(complaint([] { weft::sleep_until({}); }), "none");
       EXPECT_NE(complaint([] { weft::go([] {}).join(); }), "none");
-      {
-        weft::no_suspend_guard nested;
-      }
+      { weft::no_suspend_guard nested; }
       EXPECT_NE(complaint([] { weft::sleep(1ms); }), "none");
       weft::check_cancelled();  // does not park
     }

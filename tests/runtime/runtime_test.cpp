@@ -3,11 +3,13 @@
 
 #include <sys/wait.h>
 
+#include <array>
 #include <atomic>
 #include <future>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/fixture.hpp"
@@ -255,6 +257,97 @@ TEST(RuntimeDeathTest, AForkedChildIsToldSo) {
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+TEST_P(Runtime, SeveralThreadsMayShutDownAtOnce) {
+  for (int i = 0; i < 20; ++i) {
+    weft::runtime fibers(how());
+    fibers.go([] { weft::sleep(1h); });
+    std::thread other([&] { fibers.shutdown(); });
+    fibers.shutdown();
+    other.join();
+  }
+}
+
+TEST_P(Runtime, TheEndLeavesTheGroupsInsideAShieldAlone) {
+  std::atomic<bool> up{false};
+  int flushed = 0;
+  inside([&] {
+    weft::go([&] {
+      weft::shield keep;
+      auto flush = [&] {
+        up = true;
+        weft::sleep(1ms);
+        return 1;
+      };
+      auto [a, b] = weft::gather(flush, flush);
+      auto [c, d] = weft::gather(flush, flush);  // begun when the end has come
+      flushed = a + b + c + d;
+    });
+    while (!up) weft::yield();
+  });
+  EXPECT_EQ(flushed, 4);
+}
+
+TEST_P(Runtime, WhoIsEndedWhileItJoinsOthersHasNotFailed) {
+  std::atomic<int> failed{0};
+  weft::options options = how();
+  options.on_unhandled = [&](std::string_view, std::exception_ptr) { ++failed; };
+  for (int i = 0; i < 10; ++i)
+    weft::run(options, [] {
+      auto nap = [] {
+        weft::sleep(1h);
+        return 1;
+      };
+      for (int k = 0; k < 100; ++k) {
+        weft::go([nap] { weft::go(nap).join(); });
+        weft::go([nap] { weft::gather(nap, nap); });
+        weft::go([nap] { weft::race(nap, nap); });
+        weft::go([nap] { weft::map(std::array{1, 2}, [nap](int) { return nap(); }); });
+      }
+      weft_test::until_parked(400 + 100 + 3 * 200);
+    });
+  EXPECT_EQ(failed, 0);
+}
+
+// A fiber whose handle is gone destroys its own result, and reports its own failure.
+TEST_P(Runtime, TheEndWaitsForDestructorsAndHandlersOfEndedFibers) {
+  std::atomic<int> destroyed{0}, handled{0}, ran{0};
+  weft::options options = how();
+  options.on_unhandled = [&](std::string_view, std::exception_ptr) {
+    weft::sleep(100us);
+    weft::go([&] { ++ran; }).wait();
+    ++handled;
+  };
+  struct parks {
+    std::atomic<int>* count;
+    explicit parks(std::atomic<int>& c) : count(&c) {}
+    parks(parks&& from) noexcept : count(std::exchange(from.count, nullptr)) {}
+    ~parks() {
+      if (count == nullptr) return;
+      weft::sleep(1ms);
+      ++*count;
+    }
+  };
+  auto asked_to_stop = [] {
+    weft::shield keep;
+    weft::sleep(1ms);
+  };
+  weft::run(options, [&] {
+    for (int i = 0; i < 10; ++i) {
+      weft::go([&] {
+        asked_to_stop();
+        return parks(destroyed);
+      });
+      weft::go([&] {
+        asked_to_stop();
+        throw std::runtime_error("nobody joins");
+      });
+    }
+    weft_test::until_parked(20);
+  });
+  EXPECT_EQ(destroyed, 10);
+  EXPECT_EQ(handled, 10);
 }
 
 }  // namespace

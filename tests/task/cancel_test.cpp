@@ -369,4 +369,32 @@ TEST_P(Timeout, AnyNumberOfDeadlinesMayBeArmedAndDisarmed) {
   });
 }
 
+TEST_P(Timeout, IsSeenByWhoOnlyAsks) {
+  inside([] {
+    EXPECT_THROW(weft::with_timeout(1ms,
+                                    [] {
+                                      while (!weft::cancel_requested()) {
+                                      }
+                                      weft::check_cancelled();
+                                    }),
+                 weft::timed_out);
+  });
+}
+
+// For the thread sanitizer: each owner looks at its scope while the other's deadline fires.
+TEST_P(Timeout, NestedDeadlinesMayPassTogether) {
+  inside([] {
+    for (int i = 0; i < 3'000 / weft_test::slowness; ++i) {
+      const auto when = steady_clock::now() + 20us;
+      EXPECT_THROW(weft::with_deadline(when + std::chrono::nanoseconds(100 * (i % 20)),
+                                       [&] {
+                                         weft::with_deadline(
+                                             when + std::chrono::nanoseconds(100 * (i % 31)),
+                                             [] { weft::sleep(1h); });
+                                       }),
+                   weft::timed_out);
+    }
+  });
+}
+
 }  // namespace

@@ -1,10 +1,13 @@
 // Groups and gather: no child outlives the scope on any path.
 #include <weft/gather.hpp>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/fixture.hpp"
 
@@ -280,6 +283,144 @@ TEST_P(Group, LaterFailuresAreReportedUnlessTheirHandleIsJoined) {
   });
   EXPECT_EQ(reported, 1);
   EXPECT_EQ(name, "loser");
+}
+
+TEST_P(Group, CancelLetsThroughWhoWaitsForRoom) {
+  inside([] {
+    std::atomic<bool> through{false};
+    weft::group tasks;
+    tasks.set_limit(1);
+    tasks.go([&] {  // gives no room before the starter is through
+      weft::shield stay;
+      while (!through) weft::yield();
+    });
+    auto starter = weft::go([&] {
+      tasks.go([] {});
+      through = true;
+    });
+    weft_test::until_parked(1);
+    tasks.cancel();
+    starter.join();
+    tasks.wait();
+  });
+}
+
+TEST_P(Group, ACompletionThatCameBeforeTheCancellationStays) {
+  if (GetParam() != 1) GTEST_SKIP() << "the order of events is certain on one worker";
+  inside([] {
+    bool waiting = false, completed = false;
+    weft::fiber<void> child;
+    auto parent = weft::go([&] {
+      weft::pin_guard later;  // pinned, it is resumed after the other one that waits for the child
+      weft::group tasks;
+      child = tasks.go([] { weft::sleep(1ms); });
+      waiting = true;
+      tasks.wait();
+      completed = true;
+    });
+    while (!waiting) weft::yield();
+    child.wait();
+    parent.cancel();
+    parent.wait();
+    EXPECT_TRUE(completed);
+  });
+}
+
+TEST_P(Group, WorksInADestructorWhileACancelledFiberUnwinds) {
+  inside([] {
+    std::atomic<int> closed{0};
+    struct closer {
+      std::atomic<int>& count;
+      ~closer() {
+        weft::for_each(std::array{1, 2, 3}, [this](int) {
+          weft::yield();
+          ++count;
+        });
+        auto [one, two] = weft::gather([] { return 1; },
+                                       [] {
+                                         weft::sleep(1us);
+                                         return 2;
+                                       });
+        EXPECT_EQ(one + two, 3);
+      }
+    };
+    auto closing = weft::go([&] {
+      closer at_end{closed};
+      weft::sleep(1h);
+    });
+    weft_test::until_parked(1);
+    closing.cancel();
+    EXPECT_THROW(closing.join(), weft::fiber_cancelled);
+    EXPECT_EQ(closed, 3);
+  });
+}
+
+// The fiber that is joined may end of the cancellation before it has come to the one that joins.
+TEST_P(Group, CancellationIsNoFailureOfWhoJoinsASibling) {
+  inside([] {
+    constexpr std::size_t pairs = 200;
+    for (int i = 0; i < 20; ++i)
+      EXPECT_THROW(weft::with_timeout(2ms,
+                                      [&] {
+                                        std::vector<weft::fiber<void>> sleepers;
+                                        sleepers.reserve(pairs);
+                                        std::atomic<bool> all{false};
+                                        weft::group tasks;
+                                        for (std::size_t k = 0; k < pairs; ++k) {
+                                          tasks.go([&, k] {
+                                            while (!all) weft::yield();
+                                            sleepers[k].join();
+                                          });
+                                          sleepers.push_back(tasks.go([] { weft::sleep(1h); }));
+                                        }
+                                        all = true;
+                                        tasks.wait();
+                                      }),
+                   weft::timed_out);
+  });
+}
+
+TEST_P(Group, AChildThatWaitsForItsOwnerIsALogicError) {
+  inside([] {
+    weft::fiber<void> owner;
+    std::atomic<bool> named{false};
+    owner = weft::go([&] {
+      weft::group outer;
+      outer.go([&] {
+        weft::group inner;
+        inner.go([&] {
+          while (!named) weft::yield();
+          EXPECT_THROW(owner.wait(), std::logic_error);
+          EXPECT_FALSE(owner.wait_for(1us));  // this one ends
+        });
+        inner.wait();
+      });
+      outer.wait();
+    });
+    named = true;
+    owner.join();
+  });
+}
+
+TEST_P(Group, TheCallableOfAChildThatNeverBeganMayPark) {
+  inside([] {
+    struct parks {
+      int* count;
+      explicit parks(int& c) : count(&c) {}
+      parks(parks&& from) noexcept : count(std::exchange(from.count, nullptr)) {}
+      ~parks() {
+        if (count == nullptr) return;
+        weft::sleep(1us);
+        ++*count;
+      }
+    };
+    int dropped = 0;
+    weft::group tasks;
+    tasks.cancel();
+    tasks.go([held = parks(dropped)] {});
+    tasks.wait();
+    EXPECT_EQ(dropped, 1);
+  });
 }
 
 TEST_P(Gather, ReturnsAllResultsInOrder) {

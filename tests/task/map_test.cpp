@@ -231,4 +231,51 @@ TEST_P(Map, ALimitOfNothingIsAnError) {
   EXPECT_THROW(weft::for_each(numbers(1), [](int) {}), std::logic_error);
 }
 
+TEST_P(Map, ACallWithoutAResultIsNotTakenForOne) {
+  inside([] {
+    auto call = [](int n) {
+      if (n == 1) throw weft::cancelled();  // nobody asked; so it is no failure of the group
+      return std::make_unique<int>(n);
+    };
+    EXPECT_THROW(weft::map(numbers(3), call), weft::fiber_cancelled);
+  });
+}
+
+TEST_P(Map, AFailureEndsTheWaitForTheNextElement) {
+  inside([] {
+    struct slow {
+      int at = 0;
+      int operator*() const { return at; }
+      slow& operator++() {
+        if (++at == 2) weft::sleep(1h);
+        return *this;
+      }
+      bool operator!=(const slow&) const { return true; }
+    };
+    struct range {
+      slow begin() const { return {}; }
+      slow end() const { return {}; }
+    };
+    auto fail = [](int n) {
+      if (n == 0) return;
+      weft_test::until_parked(1);
+      throw std::runtime_error("one");
+    };
+    EXPECT_THROW(weft::for_each(range{}, fail), std::runtime_error);
+    EXPECT_FALSE(weft::cancel_requested());
+    // Cancellation from outside comes out as such.
+    EXPECT_THROW(weft::with_timeout(2ms, [] { weft::for_each(range{}, [](int) {}); }),
+                 weft::timed_out);
+    // And what the range itself throws is not taken for it.
+    struct stops : slow {
+      stops& operator++() { throw weft::cancelled(); }
+    };
+    struct stopping_range {
+      stops begin() const { return {}; }
+      stops end() const { return {}; }
+    };
+    EXPECT_THROW(weft::for_each(stopping_range{}, [](int) {}), weft::cancelled);
+  });
+}
+
 }  // namespace

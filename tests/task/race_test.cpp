@@ -164,4 +164,19 @@ TEST_P(Race, ExactlyOneOfManyWins) {
   });
 }
 
+TEST_P(Race, AResultThatCannotBeStoredEndsTheOthersAsWell) {
+  inside([] {
+    struct elusive {
+      elusive() = default;
+      elusive(const elusive&) { throw weft::cancelled(); }
+    } place;
+    auto quick = [&place]() -> elusive& { return place; };
+    auto slow = [&place]() -> elusive& {
+      weft::sleep(1h);
+      return place;
+    };
+    EXPECT_THROW(weft::race(slow, quick, slow), weft::fiber_cancelled);
+  });
+}
+
 }  // namespace

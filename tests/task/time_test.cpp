@@ -61,6 +61,22 @@ TEST_P(Sleep, HugeDurationsDoNotOverflow) {
   });
 }
 
+TEST_P(Sleep, PeriodsThatAreNoWholeNanosecondsDoNotOverflow) {
+  inside([] {
+    weft::group sleepers;
+    using thirds = std::chrono::duration<std::int64_t, std::ratio<1, 3>>;
+    using frames = std::chrono::duration<std::int64_t, std::ratio<1, 60>>;
+    auto one = sleepers.go([] { weft::sleep(thirds(27'000'000'000)); });
+    auto two = sleepers.go([] { weft::sleep(frames(540'000'000'000)); });
+    weft_test::until_parked(2);
+    EXPECT_FALSE(one.done() || two.done());
+    sleepers.cancel();
+    sleepers.wait();
+    weft::sleep(thirds(-27'000'000'000));
+    weft::sleep(frames(1));
+  });
+}
+
 TEST_P(Sleep, ShorterOnesEndFirst) {
   inside([] {
     std::vector<int> order;

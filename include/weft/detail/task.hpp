@@ -33,9 +33,9 @@ class scheduler;
 inline constexpr std::size_t control_bytes = 320;
 
 struct task_ops {
-  void (*run)(void* payload);               // calls, stores the result, drops the callable
-  void (*discard)(void* payload) noexcept;  // drops a callable that never ran
-  void (*drop_result)(void* payload) noexcept;
+  void (*run)(void* payload);                   // calls, stores the result, drops the callable
+  void (*discard)(void* payload) noexcept;      // drops a callable that never ran
+  void (*drop_result)(void* payload) noexcept;  // null if there is nothing to do
 };
 
 inline void* payload_of(control* task) noexcept {
@@ -59,6 +59,9 @@ WEFT_API void cancel_task(control* task) noexcept;
 WEFT_API void wait_task(control* task);
 WEFT_API bool wait_task_for(control* task, std::int64_t nanoseconds);
 WEFT_API void collect_task(control* task);  // of a done task: rethrows what it threw
+// What a call throws that needs the result of a fiber which was cancelled: fiber_cancelled, or
+// cancelled if the caller is to stop as well.
+[[noreturn]] WEFT_API void throw_fiber_cancelled();
 [[noreturn]] WEFT_API void throw_no_fiber(const char* operation);
 
 template <class R>
@@ -112,7 +115,8 @@ struct task_payload : result_part<R> {
     if (me->full) me->value().~result_slot<R>();
   }
 
-  static constexpr task_ops ops = {&run, &discard, &drop_result};
+  static constexpr task_ops ops = {
+      &run, &discard, std::is_trivially_destructible_v<result_slot<R>> ? nullptr : &drop_result};
 };
 
 // A fiber made ready in place but not started; start() hands it over.
