@@ -24,7 +24,7 @@ def call(command, folder, **environment):
     done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)
     if done.returncode:
         lines = (done.stderr or done.stdout).splitlines() or ["no output"]
-        raise LeftOut(next((line for line in lines if "error" in line), lines[0]).strip())
+        raise LeftOut(next((line for line in lines if "error:" in line or "cannot find" in line), lines[0]).strip())
 
 
 def go(sources, out):

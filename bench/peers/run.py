@@ -115,8 +115,9 @@ def print_markdown(case, names, values, errors):
     for (metric, unit), by_program in values.items():
         cells = [cell(by_program.get(name)) for name in names]
         ratio = best_ratio(by_program)
-        last = f"{ratio[0]:.2f} ({ratio[1]})" if ratio else ""
-        print(f"| {case} | {metric}, {unit} | {' | '.join(cells)} | {last} |")
+        against = f"{ratio[0]:.2f} ({ratio[1]})" if ratio else ""
+        label = metric if metric.startswith((unit, "cpu_" + unit)) else f"{metric}, {unit}"
+        print(f"| {case} | {label} | {' | '.join(cells)} | {against} |")
     for name, error in errors.items():
         if error != UNSUPPORTED:
             print(f"{case}: {name}: {error}", file=sys.stderr)

@@ -27,7 +27,8 @@ func pingpong() {
 	report("ns_per_roundtrip", nsEach(begin, n), "ns")
 }
 
-// A tree of goroutines with ten children each; the leaves' numbers are added on the way to its root.
+// A tree of goroutines with ten children each; the leaves' numbers are added on the way to its
+// root.
 func grow(parent chan<- int, first, leaves int) {
 	if leaves == 1 {
 		parent <- first

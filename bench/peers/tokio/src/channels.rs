@@ -32,7 +32,11 @@ pub async fn pingpong(given: &Given) {
 
 /// A tree of tasks with ten children each; the leaves' numbers are added on the way to its root.
 /// Each channel has room for all children.
-fn grow(parent: Sender<usize>, first: usize, leaves: usize) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn grow(
+    parent: Sender<usize>,
+    first: usize,
+    leaves: usize,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let mut sum = first;
         if leaves > 1 {
@@ -135,7 +139,9 @@ pub async fn select(given: &Given) {
         for i in 0..n {
             sum += poll_fn(|context| {
                 for k in 0..cases {
-                    if let ready @ Poll::Ready(Some(_)) = receivers[(i + k) % cases].poll_recv(context) {
+                    if let ready @ Poll::Ready(Some(_)) =
+                        receivers[(i + k) % cases].poll_recv(context)
+                    {
                         return ready;
                     }
                 }

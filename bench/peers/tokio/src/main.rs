@@ -39,7 +39,11 @@ fn main() {
         1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
-    let runtime = builder.worker_threads(workers).enable_time().build().unwrap();
+    let runtime = builder
+        .worker_threads(workers)
+        .enable_time()
+        .build()
+        .unwrap();
     // A task of its own, so that it runs on a worker too.
     let body = runtime.spawn(run(given));
     exit(runtime.block_on(body).unwrap());

@@ -11,12 +11,20 @@ impl Given {
     pub fn new() -> Given {
         let mut words = std::env::args().skip(1);
         let workload = words.next().unwrap_or_default();
-        let pair = |word: String| word.split_once('=').map(|(k, v)| (k.to_string(), v.to_string()));
-        Given { workload, values: words.filter_map(pair).collect() }
+        let pair = |word: String| {
+            word.split_once('=')
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+        };
+        Given {
+            workload,
+            values: words.filter_map(pair).collect(),
+        }
     }
 
     pub fn number(&self, key: &str, otherwise: usize) -> usize {
-        self.values.get(key).map_or(otherwise, |value| value.parse().expect("a number"))
+        self.values
+            .get(key)
+            .map_or(otherwise, |value| value.parse().expect("a number"))
     }
 
     pub fn text(&self, key: &str) -> &str {
@@ -30,7 +38,11 @@ impl Given {
     pub fn lateness(&self, mut late: Vec<Duration>) {
         late.sort_unstable();
         let n = late.len();
-        for (metric, i) in [("late_p50", n / 2), ("late_p99", n * 99 / 100), ("late_max", n - 1)] {
+        for (metric, i) in [
+            ("late_p50", n / 2),
+            ("late_p99", n * 99 / 100),
+            ("late_max", n - 1),
+        ] {
             self.report(metric, late[i].as_nanos() as f64 / 1e3, "us");
         }
     }

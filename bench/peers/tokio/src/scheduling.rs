@@ -72,7 +72,11 @@ pub async fn idle(given: &Given) {
         yield_now().await;
     }
     given.report("spawn_ns_per_fiber", ns_each(begin, n), "ns");
-    given.report("bytes_per_fiber", (resident_bytes() - before) / n as f64, "B");
+    given.report(
+        "bytes_per_fiber",
+        (resident_bytes() - before) / n as f64,
+        "B",
+    );
 }
 
 pub async fn timers(given: &Given) {
