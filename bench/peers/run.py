@@ -107,10 +107,13 @@ def print_text(case, _, values, errors):
 
 
 def print_markdown(case, names, values, errors):
+    def short(value):
+        return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
     def cell(all_values):
         if not all_values:
             return ""
-        return f"{statistics.median(all_values):.4g} ({min(all_values):.4g}..{max(all_values):.4g})"
+        return f"{short(statistics.median(all_values))} ({short(min(all_values))}..{short(max(all_values))})"
 
     for (metric, unit), by_program in values.items():
         cells = [cell(by_program.get(name)) for name in names]
