@@ -1,94 +1,171 @@
 #!/usr/bin/env python3
-"""Runs the workloads of README.md with our program and any others, in turn; prints medians.
+"""Runs the workloads of README.md with our program and others, in turn; prints medians.
 
-  run.py [--only yield,fib] [--workers 1] [--runs 3] [--with NAME=COMMAND]...
+  run.py [--only yield,fib] [--peers go,tokio] [--workers 1] [--runs 3] [--markdown] [--with NAME=COMMAND]...
 """
 import argparse
 import os
+import resource
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-OURS = os.path.join(HERE, "..", "..", "build", "release", "bench", "weft_bench")
-CASES = [  # workload, its keys, worker counts
-    ("yield", "n=2 m=2000000", (1,)),
-    ("yield", "n=1000 m=4000", (1,)),
-    ("spawn_join", "n=1000000", (1, 2)),
-    ("spawn_join", "n=100000 mode=all", (1, 2)),
-    ("pingpong", "n=1000000", (1, 2)),
-    ("skynet", "n=1000000 reps=2", (1, 2)),
-    ("idle", "n=100000", (1,)),
-    ("timers", "n=100000", (1, 2)),
-    ("mutex", "n=100 m=100000", (2,)),
-    ("mpmc", "n=1000000", (1, 2)),
-    ("fib", "n=32 cut=8", (1, 2)),
-    ("file_read", "n=50000 c=64 f={small}", (1, 2)),
-    ("pread", "n=200000 c=64 f={large}", (1, 2)),
-    ("wake", "n=50000", (1, 2)),
+import programs
+
+OURS = os.path.join(programs.HERE, "..", "..", "build", "release", "bench", "weft_bench")
+SLOW_SECONDS = 10  # what took longer is not repeated
+UNSUPPORTED = "unsupported"
+CASES = [  # workload, its keys, worker counts, operations (0: CPU time is not shown for each)
+    ("yield", "n=2 m=2000000", (1,), 4_000_000),
+    ("yield", "n=1000 m=4000", (1,), 4_000_000),
+    ("spawn_join", "n=1000000", (1, 2), 1_000_000),
+    ("spawn_join", "n=100000 mode=all", (1, 2), 400_000),
+    ("pingpong", "n=1000000", (1, 2), 1_000_000),
+    ("skynet", "n=1000000 reps=2", (1, 2), 2_000_000),
+    ("idle", "n=100000", (1,), 0),
+    ("timers", "n=100000", (1, 2), 0),
+    ("mutex", "n=100 m=100000", (1, 2), 10_000_000),
+    ("mpmc", "n=1000000", (1, 2), 1_000_000),
+    ("fib", "n=32 cut=8", (1, 2), 0),
+    ("wake", "n=50000", (1, 2), 50_000),
+    ("select", "n=1000000", (1, 2), 1_000_000),
+    ("select", "n=100000 cases=64", (1, 2), 100_000),
+    ("timeout", "n=1000000", (1,), 1_000_000),
+    ("timeout", "n=1000000 mode=park", (1, 2), 1_000_000),
+    ("generator", "n=1000000", (1,), 1_000_000),
+    ("generator", "n=1000000 mode=tree", (1,), 1_000_000),
+    ("file_read", "n=50000 c=64 f={small}", (1, 2), 0),
+    ("pread", "n=200000 c=64 f={large}", (1, 2), 0),
 ]
 
 
-def run(command):
-    """The metrics that it printed, {name: (value, unit)}, or what went wrong."""
+def cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(command, operations):
+    """The metrics that it printed, {(name, unit): value}, or what went wrong."""
+    cpu = cpu_seconds()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if done.returncode:
-        return "unsupported" if done.returncode == 2 else f"status {done.returncode}: {done.stderr.strip()}"
+        return UNSUPPORTED if done.returncode == 2 else f"status {done.returncode}: {done.stderr.strip()}"
     lines = [line.split() for line in done.stdout.splitlines()]
-    return {metric: (float(value), unit) for _, metric, value, unit in lines}
+    metrics = {(metric, unit): float(value) for _, metric, value, unit in lines}
+    if operations:
+        metrics["cpu_ns_per_op", "ns"] = (cpu_seconds() - cpu) * 1e9 / operations
+    return metrics
 
 
-def measure(programs, arguments, runs):
-    values, errors = {}, {}
+def measure(commands, arguments, operations, runs):
+    """All values, {(metric, unit): {program: [value...]}}, and what went wrong, {program: text}."""
+    values, errors, slow = {}, {}, set()
     for _ in range(runs):
-        for name, command in programs.items():
-            if name in errors:
+        for name, command in commands.items():
+            if name in errors or name in slow:
                 continue
-            result = run(command + arguments)
+            begin = time.monotonic()
+            result = run(command + arguments, operations)
             if isinstance(result, str):
                 errors[name] = result
                 continue
-            for metric, (value, unit) in result.items():
-                values.setdefault((name, metric, unit), []).append(value)
-    for (name, metric, unit), all_values in values.items():
-        print(f"  {name:16} {metric:20} {statistics.median(all_values):12.2f} {unit:3}"
-              f" [{min(all_values):.2f} .. {max(all_values):.2f}]")
+            for metric, value in result.items():
+                values.setdefault(metric, {}).setdefault(name, []).append(value)
+            if time.monotonic() - begin > SLOW_SECONDS:
+                slow.add(name)
+    return values, errors
+
+
+def best_ratio(by_program):
+    """Our median by the smallest of the others, and whose that is; the smaller, the better."""
+    medians = {name: statistics.median(all_values) for name, all_values in by_program.items()}
+    ours = medians.pop("weft", None)
+    best = min(medians, key=medians.get, default=None)
+    if ours is None or best is None or medians[best] <= 0:
+        return None
+    return ours / medians[best], best
+
+
+def print_text(case, _, values, errors):
+    print(case)
+    for (metric, unit), by_program in values.items():
+        for name, all_values in by_program.items():
+            print(f"  {name:16} {metric:20} {statistics.median(all_values):12.2f} {unit:3}"
+                  f" [{min(all_values):.2f} .. {max(all_values):.2f}]")
     for name, error in errors.items():
-        print(f"  {name:16} {error}")
-    sys.stdout.flush()
+        if error != UNSUPPORTED:
+            print(f"  {name:16} {error}")
+    for (metric, _), by_program in values.items():
+        if ratio := best_ratio(by_program):
+            print(f"  weft / best      {metric:20} {ratio[0]:12.2f}     ({ratio[1]})")
+
+
+def print_markdown(case, names, values, errors):
+    def short(value):
+        return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+    def cell(all_values):
+        if not all_values:
+            return ""
+        return f"{short(statistics.median(all_values))} ({short(min(all_values))}..{short(max(all_values))})"
+
+    for (metric, unit), by_program in values.items():
+        cells = [cell(by_program.get(name)) for name in names]
+        ratio = best_ratio(by_program)
+        against = f"{ratio[0]:.2f} ({ratio[1]})" if ratio else ""
+        label = metric if metric.startswith((unit, "cpu_" + unit)) else f"{metric}, {unit}"
+        print(f"| {case} | {label} | {' | '.join(cells)} | {against} |")
+    for name, error in errors.items():
+        if error != UNSUPPORTED:
+            print(f"{case}: {name}: {error}", file=sys.stderr)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="workloads, separated by commas")
+    parser.add_argument("--peers", help=f"of {','.join(programs.BUILDERS)}, separated by commas; '' for none")
+    parser.add_argument("--workers", type=int, help="only this number of workers")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--markdown", action="store_true", help="print a table for ../README.md")
+    parser.add_argument("--with", dest="others", action="append", default=[], metavar="NAME=COMMAND")
+    given = parser.parse_args()
+    given.peers = list(programs.BUILDERS) if given.peers is None else given.peers.split(",") if given.peers else []
+    for name in given.peers:
+        if name not in programs.BUILDERS:
+            parser.error(f"there is no peer {name}")
+    return given
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="workloads, separated by commas")
-    parser.add_argument("--workers", type=int, help="only this number of workers")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--with", dest="others", action="append", default=[], metavar="NAME=COMMAND")
-    given = parser.parse_args()
-
-    programs = {"weft": [OURS]}
+    given = arguments()
+    commands = {"weft": [OURS], **programs.build(given.peers)}
     for other in given.others:
         name, command = other.split("=", 1)
-        programs[name] = shlex.split(command)
+        commands[name] = shlex.split(command)
+    show = print_markdown if given.markdown else print_text
+    if given.markdown:
+        print(f"| case | metric | {' | '.join(commands)} | weft / best |\n|---|---|{'---|' * (len(commands) + 1)}")
     with tempfile.TemporaryDirectory() as folder:
         files = {"small": os.path.join(folder, "4k"), "large": os.path.join(folder, "256m")}
         for path, blocks in ((files["small"], 1), (files["large"], 65536)):
             with open(path, "wb") as file:
                 for _ in range(blocks):
                     file.write(b"0123456789abcdef" * 256)
-        for workload, keys, workers in CASES:
+        for workload, keys, workers, operations in CASES:
             if given.only and workload not in given.only.split(","):
                 continue
             for w in workers:
                 if given.workers in (None, w):
-                    print(f"{workload} {keys.split(' f=')[0]} w={w}")
-                    arguments = keys.format(**files).split() + [f"w={w}"]
-                    measure(programs, [workload, *arguments], given.runs)
+                    words = [workload, *keys.format(**files).split(), f"w={w}"]
+                    values, errors = measure(commands, words, operations, given.runs)
+                    show(f"{workload} {keys.split(' f=')[0]} w={w}", list(commands), values, errors)
+                    sys.stdout.flush()
 
 
 main()

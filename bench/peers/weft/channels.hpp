@@ -1,24 +1,19 @@
-// Workloads of channels and locks: pingpong, skynet, mpmc, wake, mutex.
+// Workloads of channels and locks: pingpong, skynet, mpmc, wake, select, mutex.
 #pragma once
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
-#include <weft/go.hpp>
-
-#if __has_include(<weft/channel.hpp>)
 #include <weft/channel.hpp>
-#endif
-#if __has_include(<weft/mutex.hpp>)
+#include <weft/go.hpp>
 #include <weft/mutex.hpp>
-#endif
+#include <weft/select.hpp>
 
 #include "../common/program.hpp"
 #include "parallel.hpp"
 
 namespace workloads {
-
-#if __has_include(<weft/channel.hpp>)
 
 inline int pingpong(const peer::arguments& given, const peer::report& print) {
   const int n = static_cast<int>(given.number("n", 1'000'000));
@@ -120,18 +115,39 @@ inline int wake(const peer::arguments& given, const peer::report& print) {
   return peer::ok;
 }
 
-inline void add_channels(peer::table& all) {
-  all["pingpong"] = pingpong;
-  all["skynet"] = skynet;
-  all["mpmc"] = mpmc;
-  all["wake"] = wake;
+// Receives n times from the channel that a producer chose, with a function that selects.
+template <class Select>
+void receive_selected(const peer::report& print, const std::vector<weft::channel<int>>& channels,
+                      long n, const Select& select_one) {
+  const peer::stopwatch watch;
+  auto producer = weft::go([&] {
+    for (long i = 0; i < n; ++i) {
+      channels[peer::mix(static_cast<std::uint64_t>(i)) % channels.size()].send(1);
+    }
+  });
+  for (long i = 0; i < n; ++i) select_one();
+  producer.join();
+  print("ns_per_receive", watch.ns_each(n), "ns");
 }
 
-#else
-inline void add_channels(peer::table&) {}
-#endif
-
-#if __has_include(<weft/mutex.hpp>)
+// Two cases stand in the call; more are a list that is made once.
+inline int select(const peer::arguments& given, const peer::report& print) {
+  const long n = given.number("n", 1'000'000);
+  std::vector<weft::channel<int>> channels;
+  for (long i = 0; i < given.number("cases", 2); ++i) channels.emplace_back();
+  long sum = 0;
+  const auto add = [&sum](std::optional<int> value) { sum += *value; };
+  if (channels.size() == 2) {
+    receive_selected(print, channels, n, [&] {
+      weft::select(weft::on_recv(channels[0], add), weft::on_recv(channels[1], add));
+    });
+  } else {
+    std::vector<weft::select_case> cases;
+    for (const auto& each : channels) cases.emplace_back(weft::on_recv(each, add));
+    receive_selected(print, channels, n, [&] { weft::select(cases); });
+  }
+  return sum == n ? peer::ok : peer::fail("wrong sum");
+}
 
 inline int mutex(const peer::arguments& given, const peer::report& print) {
   const long n = given.number("n", 100);
@@ -151,10 +167,13 @@ inline int mutex(const peer::arguments& given, const peer::report& print) {
   return peer::ok;
 }
 
-inline void add_locks(peer::table& all) { all["mutex"] = mutex; }
-
-#else
-inline void add_locks(peer::table&) {}
-#endif
+inline void add_channels(peer::table& all) {
+  all["pingpong"] = pingpong;
+  all["skynet"] = skynet;
+  all["mpmc"] = mpmc;
+  all["wake"] = wake;
+  all["select"] = select;
+  all["mutex"] = mutex;
+}
 
 }  // namespace workloads

@@ -6,6 +6,7 @@
 #include "../common/program.hpp"
 #include "channels.hpp"
 #include "files.hpp"
+#include "flow.hpp"
 #include "scheduling.hpp"
 #include "servers.hpp"
 
@@ -13,7 +14,7 @@ int main(int argc, char** argv) try {
   peer::table all;
   workloads::add_scheduling(all);
   workloads::add_channels(all);
-  workloads::add_locks(all);
+  workloads::add_flow(all);
   workloads::add_files(all);
   workloads::add_servers(all);
   const peer::arguments given(argc, argv);
