@@ -82,9 +82,11 @@ wake_reason park_thread(thread_parker& self, nanos deadline) noexcept {
 void resume(waitable& who) noexcept {
   if (who.is_thread) {
     auto& parker = static_cast<thread_parker&>(who);
-    std::lock_guard<std::mutex> hold(parker.lock);
-    parker.resumed = true;
-    parker.woken.notify_one();
+    {
+      std::lock_guard<std::mutex> hold(parker.lock);
+      parker.resumed = true;
+    }
+    parker.woken.notify_one();  // outside, or the thread would wake only to wait for the lock
     return;
   }
   auto& fiber = static_cast<control&>(who);

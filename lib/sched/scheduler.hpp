@@ -102,7 +102,6 @@ class scheduler final : public fiber_home {
   std::atomic<unsigned> submitting_{0};  // threads inside submit(); join() waits for them
   spin_lock outside_;                    // starts from outside against stopping_
   std::atomic<bool> finished_{false};
-  std::atomic<unsigned> submitting_{0};  // threads inside submit()
 
   std::thread monitor_;
   std::mutex monitor_lock_;

@@ -50,12 +50,14 @@ control* worker::find_work() noexcept {
       else if (ticks_per_look_ < most_ticks)
         ticks_per_look_ *= 2;
       coarse_now = now;
-      if (since >= poll_period) {
-        poll_now();
-        if (control* next = take_shared()) {
-          found_work();
-          return next;
-        }
+      const bool poll = since >= poll_period;
+      if (poll) poll_now();
+      // At each look: a fiber that yields in a loop would else keep out whatever has overflowed.
+      if (control* next = take_shared()) {
+        found_work();
+        return next;
+      }
+      if (poll) {
         if (control* oldest = fresh_.steal()) {
           found_work();
           return oldest;

@@ -55,33 +55,40 @@ std::vector<wait> structured_waits() {
       {"sleep_until",
        plain([] { weft::sleep_until(std::chrono::steady_clock::time_point::max()); })},
       {"ticker", on_a<weft::ticker>([](auto& each) { each.next(); }, 1h)},
-      {"join", [] {
+      {"join",
+       [] {
          auto other = std::make_shared<weft::fiber<void>>(weft::go(for_ever));
          return [other] { other->join(); };
-       }, 2},
-      {"wait_for", [] {
+       },
+       2},
+      {"wait_for",
+       [] {
          auto other = std::make_shared<weft::fiber<void>>(weft::go(for_ever));
          return [other] { other->wait_for(1h); };
-       }, 2},
+       },
+       2},
       {"group::wait", plain([] {
          weft::group tasks;
          tasks.go(for_ever);
          tasks.wait();
-       }), 2},
+       }),
+       2},
       {"group::go", plain([] {
          weft::group tasks;
          tasks.set_limit(1);
          tasks.go(for_ever);
          tasks.go(for_ever);
          tasks.wait();
-       }), 2},
+       }),
+       2},
       {"gather", plain([] { weft::gather(for_ever, for_ever); }), 3},
       {"map", plain([] {
          weft::map(std::vector<int>{1, 2, 3}, 2, [](int n) {
            weft::sleep(1h);
            return n;
          });
-       }), 3},
+       }),
+       3},
       {"race", plain([] { weft::race(for_ever, for_ever); }), 3},
       {"generator", plain([] {
          weft::generator<int> numbers([](auto& yield) {
@@ -136,8 +143,7 @@ std::vector<wait> shared_waits() {
       {"semaphore::try_acquire_for",
        on_a<weft::binary_semaphore>([](auto& s) { s.try_acquire_for(1h); }, 0)},
       {"latch::wait", on_a<weft::latch>([](auto& l) { l.wait(); }, 1)},
-      {"barrier::arrive_and_wait",
-       on_a<weft::barrier<>>([](auto& b) { b.arrive_and_wait(); }, 3)},
+      {"barrier::arrive_and_wait", on_a<weft::barrier<>>([](auto& b) { b.arrive_and_wait(); }, 3)},
       {"event::wait", on_a<weft::event>([](auto& e) { e.wait(); })},
       {"wait_group::wait", plain([] {
          weft::wait_group left;
@@ -157,8 +163,8 @@ std::vector<wait> io_waits() {
   auto tcp_call = [](auto body) {
     return [body] {
       auto listener = std::make_shared<weft::tcp_listener>(weft::listen_tcp("127.0.0.1", 0));
-      auto client = std::make_shared<weft::tcp_stream>(
-          weft::connect_tcp("127.0.0.1", listener->port()));
+      auto client =
+          std::make_shared<weft::tcp_stream>(weft::connect_tcp("127.0.0.1", listener->port()));
       auto server = std::make_shared<weft::tcp_stream>(listener->accept());
       return [body, client, server] { body(*client); };
     };
@@ -173,11 +179,13 @@ std::vector<wait> io_waits() {
          const std::string much(1 << 20, 'x');
          weft::write(to, much.data(), much.size());
        })},
-      {"accept", [] {
+      {"accept",
+       [] {
          auto listener = std::make_shared<weft::tcp_listener>(weft::listen_tcp("127.0.0.1", 0));
          return [listener] { listener->accept(); };
        }},
-      {"serve", [] {
+      {"serve",
+       [] {
          auto listener = std::make_shared<weft::tcp_listener>(weft::listen_tcp("127.0.0.1", 0));
          return [listener] { weft::serve(*listener, [](weft::tcp_stream) {}); };
        }},
@@ -185,9 +193,8 @@ std::vector<wait> io_waits() {
          char byte[1];
          stream.read(byte);
        })},
-      {"tcp_stream::write", tcp_call([](weft::tcp_stream& stream) {
-         stream.write(std::string(64 << 20, 'x'));
-       })},
+      {"tcp_stream::write",
+       tcp_call([](weft::tcp_stream& stream) { stream.write(std::string(64 << 20, 'x')); })},
   };
 }
 
@@ -289,7 +296,8 @@ TEST_P(EveryWait, ForALockIgnoresACancellation) {
     check(recursive, lock, unlock);
     weft::shared_mutex shared;
     check(shared, lock, unlock);
-    check(shared, [](auto& it) { it.lock_shared(); }, [](auto& it) { it.unlock_shared(); });
+    check(
+        shared, [](auto& it) { it.lock_shared(); }, [](auto& it) { it.unlock_shared(); });
   });
 }
 

@@ -18,9 +18,14 @@ FIBER_SUITE(Exceptions);
 // Parks in one of several ways, so that the fiber often goes on elsewhere.
 void go_away(unsigned how) {
   switch (how % 3) {
-    case 0: weft::yield(); break;
-    case 1: weft::sleep(std::chrono::microseconds(how % 50)); break;
-    default: weft::go([] { weft::yield(); }).wait();
+    case 0:
+      weft::yield();
+      break;
+    case 1:
+      weft::sleep(std::chrono::microseconds(how % 50));
+      break;
+    default:
+      weft::go([] { weft::yield(); }).wait();
   }
 }
 
