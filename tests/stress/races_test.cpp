@@ -76,12 +76,13 @@ TEST_P(Races, AWaitIsNotifiedOrTimesOut) {
         std::lock_guard<spin_lock> hold(lock);
         list.push(node);
       }
-      const wake_reason why = wait.park_until(when.time_since_epoch().count());
-      {
+      if (wait.park_until(when.time_since_epoch().count()) == wake_reason::notified) {
+        ++notified;
+      } else {
+        ++late;
         std::lock_guard<spin_lock> hold(lock);
         wait_list::unlink(node);
       }
-      why == wake_reason::notified ? ++notified : ++late;
       waker.wait();
     });
     EXPECT_EQ(notified + late, rounds);
