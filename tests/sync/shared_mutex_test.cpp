@@ -207,7 +207,7 @@ TEST_P(SharedMutex, MayBeDestroyedBehindTheUnlock) {
           s.lock.unlock_shared();
         },
         [](shared& s) {
-          while (!s.taken) weft::yield();
+          while (!s.taken) std::this_thread::yield();
           s.lock.lock();
           s.lock.unlock();
         });
