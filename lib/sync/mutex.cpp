@@ -21,7 +21,7 @@ namespace {
 }  // namespace detail
 
 struct mutex::access : detail::mutex_word<std::atomic<std::uintptr_t>> {
-  explicit access(mutex& of) noexcept : mutex_word{of.word_, of.heir_, of.passes_}, of_(of) {}
+  explicit access(mutex& of) noexcept : mutex_word(of.word_, of.heir_, of.passes_), of_(of) {}
 
   // With the list held.
   detail::sync_list& list() noexcept {

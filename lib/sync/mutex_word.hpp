@@ -37,6 +37,9 @@ struct mutex_word {
   using number = std::uintptr_t;
   static constexpr number queued = 1, list_locked = 2, woken = 4, owner_mask = ~number{7};
 
+  mutex_word(Word& of, number& with_heir, std::uint32_t& with_passes) noexcept
+      : word(of), heir(with_heir), passes(with_passes) {}
+
   Word& word;
   number& heir;
   std::uint32_t& passes;

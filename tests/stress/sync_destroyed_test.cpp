@@ -77,7 +77,7 @@ TEST_P(SyncDestroyed, AMutexBehindItsUnlock) {
           tiny_pause(50);
         },
         [](place& p) {
-          while (!p.ready) weft::yield();
+          while (!p.ready) std::this_thread::yield();
           const hold_lock hold(p.lock);
         });
   });

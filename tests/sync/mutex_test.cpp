@@ -239,7 +239,7 @@ TEST_P(Mutex, MayBeDestroyedBehindTheUnlock) {
           s.lock.unlock();
         },
         [](shared& s) {
-          while (!s.taken) weft::yield();
+          while (!s.taken) std::this_thread::yield();
           s.lock.lock();
           s.lock.unlock();
         });

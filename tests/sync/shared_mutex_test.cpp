@@ -13,6 +13,10 @@ using namespace std::chrono_literals;
 class SharedMutex : public weft_test::fiber_fixture {};
 FIBER_SUITE(SharedMutex);
 
+class SharedMutexDeathTest : public weft_test::fiber_fixture {};
+INSTANTIATE_TEST_SUITE_P(Workers, SharedMutexDeathTest, testing::Values(1u),
+                         weft_test::workers_name);
+
 std::errc code_of(const std::function<void()>& f) {
   try {
     f();
@@ -150,13 +154,17 @@ TEST_P(SharedMutex, MistakesAreReported) {
       EXPECT_EQ(code_of([&] { lock.unlock(); }), std::errc::operation_not_permitted);
     }).join();
     lock.unlock();
-    EXPECT_DEATH(
-        {
-          weft::shared_mutex locked;
-          locked.lock_shared();
-        },
-        "a shared_mutex was destroyed while it was locked");
   });
+}
+
+TEST_P(SharedMutexDeathTest, DestroyingALockedOneIsReported) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(
+      {
+        weft::shared_mutex locked;
+        locked.lock_shared();
+      },
+      "a shared_mutex was destroyed while it was locked");
 }
 
 TEST_P(SharedMutex, IsSharedByRuntimesAndThreads) {
@@ -199,7 +207,7 @@ TEST_P(SharedMutex, MayBeDestroyedBehindTheUnlock) {
           s.lock.unlock_shared();
         },
         [](shared& s) {
-          while (!s.taken) weft::yield();
+          while (!s.taken) std::this_thread::yield();
           s.lock.lock();
           s.lock.unlock();
         });
