@@ -35,12 +35,13 @@ class slow_to_leave final : public poller {
 
   void wake() noexcept override {
     ++inside_;
+    const bool stay = slow;
     {
       std::lock_guard<std::mutex> hold(lock_);
       woken_ = true;
       woke_.notify_one();
     }
-    if (slow) std::this_thread::sleep_for(50ms);
+    if (stay) std::this_thread::sleep_for(50ms);
     --inside_;
   }
 
