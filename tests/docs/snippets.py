@@ -23,6 +23,7 @@ PRELUDE = """\
 #include <shared_mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 using namespace std::chrono_literals;
 using namespace std::string_literals;
