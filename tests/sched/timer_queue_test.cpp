@@ -18,6 +18,7 @@ class fake_home final : public fiber_home {
  public:
   void submit(control& ready) noexcept override { woken.push_back(&ready); }
   void fiber_ended() noexcept override {}
+  bool stopping() const noexcept override { return false; }
   void disarm(timer& entry) noexcept override { entry.queue->disarm(entry); }
 
   std::vector<control*> woken;
