@@ -37,7 +37,10 @@ scheduler::~scheduler() {
 
 void scheduler::start() {
   try {
-    if (with_monitor_) monitor_ = std::thread([this] { monitor_main(); });
+    if (with_monitor_) {
+      watched_.resize(worker_count());  // here, where a failure can be told
+      monitor_ = std::thread([this] { monitor_main(); });
+    }
     for (unsigned i = use_calling_thread_ ? 1 : 0; i < worker_count(); ++i)
       threads_.emplace_back([this, i] { workers_[i]->run(); });
   } catch (...) {  // no more threads: what has started must end before the exception goes on
@@ -133,8 +136,6 @@ bool scheduler::work_visible() const noexcept {
 // ---- the monitor: what is due on a worker that is stuck in user code is done here
 
 void scheduler::monitor_main() noexcept {
-  std::vector<std::uint64_t> seen(worker_count());
-  std::vector<unsigned> stuck_for(worker_count());
   unsigned quiet = 0;
   unsigned since_trim = 0;
   std::unique_lock<std::mutex> hold(monitor_lock_);
@@ -155,9 +156,10 @@ void scheduler::monitor_main() noexcept {
       const std::uint64_t now = each.progress();
       const bool busy = each.in_fiber();
       any_in_fiber = any_in_fiber || busy;
-      stuck_for[i] = busy && now == seen[i] ? stuck_for[i] + 1 : 0;
-      seen[i] = now;
-      if (stuck_for[i] >= 2) each.rescue();
+      watched& last = watched_[i];
+      last.stuck_for = busy && now == last.progress ? last.stuck_for + 1 : 0;
+      last.progress = now;
+      if (last.stuck_for >= 2) each.rescue();
     }
     const bool active = active_.exchange(false, std::memory_order_relaxed) || any_in_fiber;
     quiet = active ? 0 : quiet + 1;

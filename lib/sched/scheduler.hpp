@@ -103,6 +103,12 @@ class scheduler final : public fiber_home {
   spin_lock outside_;                    // starts from outside against stopping_
   std::atomic<bool> finished_{false};
 
+  struct watched {
+    std::uint64_t progress = 0;
+    unsigned stuck_for = 0;
+  };
+  std::vector<watched> watched_;  // the monitor's own
+
   std::thread monitor_;
   std::mutex monitor_lock_;
   std::condition_variable monitor_wake_;

@@ -20,6 +20,8 @@ namespace weft::detail {
 
 class timer_queue {
  public:
+  timer_queue() { heap_.reserve(64); }  // the first ones cannot fail
+
   void add(timer& entry);
   void disarm(timer& entry) noexcept;
 
