@@ -53,7 +53,8 @@ WEFT_API void check_cancelled();
 WEFT_API bool cancel_requested() noexcept;
 
 // Calls f; every parking call in it, however deep, ends at the deadline. Deadlines nest and the
-// earliest wins.
+// earliest wins. In a destructor that runs while an exception unwinds the fiber it has no effect,
+// as nothing is delivered there.
 // Returns what f returns. Throws: timed_out once the deadline has passed and f has really stopped;
 // what f throws; std::logic_error outside a fiber.
 template <class F>
