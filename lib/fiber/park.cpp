@@ -67,12 +67,13 @@ wake_reason park_thread(thread_parker& self, nanos deadline) noexcept {
   self.resumed = false;
   if (publish_parked(self.word)) {
     auto over = [&self] { return self.resumed; };
-    const std::chrono::steady_clock::time_point when{std::chrono::nanoseconds(deadline)};
-    if (deadline == never)
-      self.woken.wait(hold, over);
-    else if (!self.woken.wait_until(hold, when, over) &&
-             try_claim(self, wake_reason::timed_out) == claim::lost)
-      self.woken.wait(hold, over);
+    bool timed_out = false;
+    if (deadline != never) {
+      const std::chrono::steady_clock::time_point when{std::chrono::nanoseconds(deadline)};
+      timed_out = !self.woken.wait_until(hold, when, over) &&
+                  try_claim(self, wake_reason::timed_out) != claim::lost;
+    }
+    if (!timed_out) self.woken.wait(hold, over);
   }
   return waitable::reason_of(self.word.load(std::memory_order_acquire));
 }

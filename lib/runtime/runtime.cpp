@@ -62,12 +62,12 @@ void report(std::string_view name, const char* how, const std::exception_ptr& wh
                how, text.c_str());
 }
 
-void report_and_abort(std::string_view name, std::exception_ptr what) {
+void report_and_abort(std::string_view name, const std::exception_ptr& what) {
   report(name, ", which nobody joins, ended with", what);
   std::abort();
 }
 
-void report_also_failed(std::string_view name, std::exception_ptr what) {
+void report_also_failed(std::string_view name, const std::exception_ptr& what) {
   report(name, " failed too, after another of its group", what);
 }
 
