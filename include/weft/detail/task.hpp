@@ -30,7 +30,7 @@ namespace weft::detail {
 struct control;
 class scheduler;
 
-inline constexpr std::size_t control_bytes = 320;
+inline constexpr std::size_t control_bytes = 336;
 
 struct task_ops {
   void (*run)(void* payload);                   // calls, stores the result, drops the callable
