@@ -65,15 +65,15 @@ class channel_iterator;
 // to tell that everything is over, and be destroyed with it.
 //
 // T is any movable object type; it needs no default constructor. Values move under a short lock, so
-// a move constructor that is noexcept must not park or use the channel. One that is not noexcept
-// never runs there: such a value travels in a box of its own.
+// a move constructor that is noexcept, and the destructor of what it has moved from, must not park
+// or use channels. One that is not noexcept never runs there: such a value travels in a box of its
+// own. If moving it out of that throws, in recv(), the value is lost.
 template <class T>
 class channel {
   static_assert(!std::is_reference_v<T>, "weft::channel: send a pointer or a value, no reference");
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> &&
                     !std::is_volatile_v<T>,
                 "weft::channel: T must be an object type, and no array, const or volatile");
-  static_assert(std::is_move_constructible_v<T>, "weft::channel: T must be movable");
 
  public:
   using value_type = T;
@@ -83,7 +83,10 @@ class channel {
   // receiver: a rendezvous. Memory is taken as it is needed.
   // Throws: std::length_error if so many could never be held.
   explicit channel(std::size_t capacity = 0)
-      : core_(detail::new_channel(detail::slot<T>::ops, capacity)) {}
+      : core_(detail::new_channel(detail::slot<T>::ops, capacity)) {
+    // Asked here, so that a T may hold channels of T: where to answer, say.
+    static_assert(std::is_move_constructible_v<T>, "weft::channel: T must be movable");
+  }
   channel(const channel& other) noexcept : core_(other.core_) { detail::retain_channel(core_); }
   channel& operator=(channel other) noexcept {
     std::swap(core_, other.core_);
@@ -203,7 +206,7 @@ class channel_iterator {
   explicit channel_iterator(const channel<T>& from) : from_(&from) { ++*this; }
 
   T& operator*() const noexcept { return *value_; }
-  T* operator->() const noexcept { return &*value_; }
+  T* operator->() const noexcept { return value_.operator->(); }
   channel_iterator& operator++() {
     value_.reset();
     if (std::optional<T> next = from_->recv()) value_.emplace(std::move(*next));

@@ -11,6 +11,8 @@
 // (4) A waiter that leaves, cancelled or late, takes its node off under the lock. The state lives
 // on
 //     as long as anybody refers to it, so a late sender writes into live memory.
+// (5) Whoever has seen `ready` may drop the future and the promise at once, so the sender that is
+//     still publishing keeps a reference of its own.
 #include <weft/detail/completion.hpp>
 
 #include <mutex>
@@ -48,11 +50,15 @@ void completion::give_claim_back() noexcept {
 }
 
 void completion::publish() noexcept {
-  wake_batch wakes;
-  waiters& all = waiters_in(room_);
-  std::lock_guard<spin_lock> hold(all.lock);
-  phase_.store(phase::ready, std::memory_order_release);  // pairs with ready()
-  all.list.claim_all(wakes);
+  add_reference();  // see (5)
+  {
+    wake_batch wakes;
+    waiters& all = waiters_in(room_);
+    std::lock_guard<spin_lock> hold(all.lock);
+    phase_.store(phase::ready, std::memory_order_release);  // pairs with ready()
+    all.list.claim_all(wakes);
+  }
+  drop_reference();
 }
 
 bool completion::fail(std::exception_ptr error) noexcept {

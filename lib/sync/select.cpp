@@ -9,10 +9,13 @@
 // (3) A counterpart is claimed with all locks held and before this waiter stands in any queue: two
 //     selects cannot claim each other, and none meets itself on a channel it uses both ways.
 // (4) Once woken, the waiter takes each lock again to leave the queues; until then it keeps a
-// handle
-//     of each channel, since whoever served it may drop the others. At most one case has an
-//     outcome, for the wait is won once; if none has, the end of a fiber has won it.
+//     handle of each channel and fiber, since whoever served it may drop the others. At most one
+//     case has an outcome, for the wait is won once; if none has, the end of a fiber has won it.
 // (5) `otherwise` looks at all cases in one moment, with all locks held.
+// (6) What has taken place is seen by others once its channel's lock is free, and they may drop all
+//     channels then. So that lock is released last, and a core is not touched after it.
+// (7) A handle kept by (4) may be the last, and the values that go with it may wait when they are
+//     destroyed. So it goes when this waiter stands in no queue any more.
 // Rejected: one lock for all channels, which is simple and does not scale; claiming both sides by
 // two compare-exchanges, which needs a third state for every wait.
 #include <weft/select.hpp>
@@ -80,8 +83,14 @@ class all_locks {
   all_locks(const all_locks&) = delete;
   all_locks& operator=(const all_locks&) = delete;
   ~all_locks() {
-    for_each([](spin_lock& each) { each.unlock(); });
+    for_each([this](spin_lock& each) {
+      if (&each != last_) each.unlock();
+    });
+    if (last_ != nullptr) last_->unlock();
   }
+
+  // Keeps the lock of the case that has taken place for last: see (6).
+  void keep_for_last(const select_entry& won) noexcept { last_ = &lock_of(won); }
 
  private:
   template <class F>
@@ -95,6 +104,7 @@ class all_locks {
   }
 
   const case_list of_;
+  spin_lock* last_ = nullptr;
 };
 
 // ---- with the case's lock held
@@ -125,6 +135,7 @@ transfer perform(select_entry& of, served_batch& served) noexcept {
 void join_queue(select_entry& of, waitable& self) noexcept {
   if (of.what == kind::ready) {
     of.task->joiners.push(*::new (static_cast<void*>(of.node)) wait_node(self));
+    add_reference(*of.task);
     return;
   }
   party& node = *::new (static_cast<void*>(of.node)) party(self, of.value);
@@ -198,7 +209,7 @@ choice perform_any(case_list all, served_batch& served) noexcept {
 
 // ---- waiting
 
-// Leaves all queues, and tells which case has won if one has: see (4).
+// Leaves all queues, and tells which case has won if one has: see (4) and (7).
 choice leave_all(case_list all) noexcept {
   choice won;
   for (select_entry* each : all) {
@@ -211,7 +222,12 @@ choice leave_all(case_list all) noexcept {
       party_of(*each).await_claimer();
       won = {each, party_of(*each).outcome};
     }
-    release_channel(each->core);
+  }
+  for (select_entry* each : all) {
+    if (each->core != nullptr)
+      release_channel(each->core);
+    else
+      drop_reference(*each->task);
   }
   return won;
 }
@@ -224,10 +240,12 @@ select_entry* wait_for_any(case_list all, nanos deadline, select_entry* at_deadl
     served_batch served;
     all_locks hold(all);
     now = perform_any(all, served);
-    if (now.which == nullptr)
+    if (now.which == nullptr) {
       for (select_entry* each : all) join_queue(*each, wait.self());
-    else
+    } else {
+      hold.keep_for_last(*now.which);
       wait.abandon();
+    }
   }
   if (now.how == transfer::must_grow) {
     now.which->core->grow();
@@ -250,6 +268,7 @@ select_entry* attempt_at_once(case_list all) {
       served_batch served;
       all_locks hold(all);
       now = perform_any(all, served);
+      if (now.which != nullptr) hold.keep_for_last(*now.which);
     }
     if (now.which == nullptr) return nullptr;
     if (now.how != transfer::must_grow) return &finish(*now.which, now.how);
@@ -267,6 +286,8 @@ struct plan {
     if (count == 0)
       throw std::logic_error("weft::select: without a case it would wait for ever; add one");
     for (std::size_t i = 0; i < count; ++i) {
+      if (cases[i] == nullptr)
+        throw std::logic_error("weft::select: this case has been moved from; put a new one there");
       select_entry& each = *cases[i];
       each.position = i;
       add(each);

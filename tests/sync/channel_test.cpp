@@ -398,6 +398,40 @@ TEST_P(Channel, AnyMovableTypeCanBeSent) {
   });
 }
 
+// A message that tells where the answer goes, as another of its kind.
+struct question {
+  int number;
+  weft::channel<question> answers;
+};
+
+TEST_P(Channel, AMessageMayHoldAChannelOfItsKind) {
+  inside([] {
+    weft::channel<question> asked;
+    auto server = weft::go([&] {
+      for (question& next : asked) next.answers.send({next.number + 1, asked});
+    });
+    const weft::channel<question> answers;
+    asked.send({1, answers});
+    EXPECT_EQ(answers.recv()->number, 2);
+    asked.close();
+    server.join();
+  });
+}
+
+TEST_P(Channel, AValueNeedNotGiveItsAddress) {
+  struct shy {
+    int value;
+    shy* operator&() = delete;
+  };
+  inside([] {
+    weft::channel<shy> ch(2);
+    ch.send({1});
+    weft::select(weft::on_send(ch, shy{2}));
+    EXPECT_EQ(ch.begin()->value, 1);
+    weft::select(weft::on_recv(ch, [](std::optional<shy> got) { EXPECT_EQ(got->value, 2); }));
+  });
+}
+
 TEST_P(Channel, AMoveThatThrowsLosesNothing) {
   inside([] {
     {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/fixture.hpp"
+#include "support.hpp"
 
 namespace {
 
@@ -266,6 +266,19 @@ TEST_P(Future, TwoSettersOneWins) {
       b.join();
       EXPECT_EQ(refused, 1);
     }
+  });
+}
+
+TEST_P(Future, ThePromiseMayGoOnceTheResultIsThere) {
+  inside([] {
+    weft_test::destroy_at_once<promise<int>>(
+        20'000 / weft_test::slowness, [] { return std::make_unique<promise<int>>(); },
+        [](promise<int>& p) { p.set_value(1); },
+        [](promise<int>& p) {
+          auto f = p.get_future();
+          while (!f.ready()) weft::yield();
+          EXPECT_EQ(f.get(), 1);
+        });
   });
 }
 

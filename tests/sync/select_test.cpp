@@ -6,9 +6,10 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "support/fixture.hpp"
+#include "support.hpp"
 
 namespace {
 
@@ -361,6 +362,10 @@ TEST_P(Select, MisuseIsReported) {
     std::vector<weft::select_case> none;
     EXPECT_THROW(weft::select(none), std::logic_error);
     EXPECT_THROW(on_ready(weft::fiber<int>()), std::logic_error);
+    std::vector<weft::select_case> moved_from;
+    moved_from.push_back(after(1h));
+    const weft::select_case elsewhere = std::move(moved_from[0]);
+    EXPECT_THROW(weft::select(moved_from), std::logic_error);
     weft::fiber<void> self;
     weft::channel<int> started;
     self = weft::go([&] {
@@ -445,6 +450,72 @@ TEST_P(Select, ChannelsMayGoBeforeItHasReturned) {
       quit.reset();
       selector.join();
     }
+  });
+}
+
+// A channel whose last handle is the select's own may hold values that wait when they are
+// destroyed.
+TEST_P(Select, NoCaseIsLeftBehindWhileAValueIsDestroyed) {
+  struct lingering {
+    lingering(weft::event* begun, weft::event* over) : entered(begun), leave(over) {}
+    lingering(lingering&& other) noexcept
+        : entered(std::exchange(other.entered, nullptr)), leave(other.leave) {}
+    ~lingering() {
+      if (entered == nullptr) return;
+      entered->set();
+      leave->wait();
+    }
+    weft::event* entered;
+    weft::event* leave;
+  };
+  inside([] {
+    weft::event entered;
+    weft::event leave;
+    const weft::channel<int> before;
+    auto full = std::make_unique<weft::channel<lingering>>(1);
+    const weft::channel<int> winner;
+    const weft::channel<int> behind;
+    full->send(lingering(&entered, &leave));
+    int got = 0;
+    auto selector = weft::go([&] {
+      weft::select(on_recv(before, never_called), on_recv(behind, never_called),
+                   on_send(*full, lingering(nullptr, nullptr), never_called),
+                   on_recv(winner, [&](auto v) { got = *v; }));
+    });
+    until_parked(1);
+    auto sender = weft::go([&] {
+      winner.send(7);
+      full.reset();
+    });
+    entered.wait();
+    EXPECT_FALSE(before.try_send(1));
+    EXPECT_FALSE(behind.try_send(1));
+    leave.set();
+    selector.join();
+    sender.join();
+    EXPECT_EQ(got, 7);
+  });
+}
+
+TEST_P(Select, ChannelsMayGoOnceAValueIsInABuffer) {
+  struct channels {
+    weft::channel<int> before;
+    weft::channel<int> buffer{1};
+    weft::channel<int> behind[6];
+  };
+  inside([] {
+    weft_test::destroy_at_once<channels>(
+        20'000 / weft_test::slowness, [] { return std::make_unique<channels>(); },
+        [](channels& all) {
+          weft::select(on_recv(all.before, never_called), on_send(all.buffer, 1),
+                       on_recv(all.behind[0], never_called), on_recv(all.behind[1], never_called),
+                       on_recv(all.behind[2], never_called), on_recv(all.behind[3], never_called),
+                       on_recv(all.behind[4], never_called), on_recv(all.behind[5], never_called),
+                       otherwise(never_called));
+        },
+        [](channels& all) {
+          while (!all.buffer.try_recv()) weft::yield();
+        });
   });
 }
 

@@ -83,9 +83,9 @@ struct recv_case : select_entry {
     auto& me = static_cast<recv_case&>(self);
     std::optional<T> got = me.room.take(!me.closed);
     if constexpr (std::is_invocable_v<F&, std::optional<T>>)
-      me.function(std::move(got));
+      static_cast<void>(me.function(std::move(got)));
     else
-      me.function();
+      static_cast<void>(me.function());
   }
 
   incoming<T> room;
@@ -116,7 +116,7 @@ struct send_case : select_entry {
     auto& me = static_cast<send_case&>(self);
     me.out->sent();
     me.spent = true;
-    me.function();
+    static_cast<void>(me.function());
   }
 
   void set_source(T& at) {
@@ -144,7 +144,9 @@ struct plain_case : select_entry {
       : select_entry(how, other), function(std::move(other.function)) {}
 
  private:
-  static void then(select_entry& self) { static_cast<plain_case&>(self).function(); }
+  static void then(select_entry& self) {
+    static_cast<void>(static_cast<plain_case&>(self).function());
+  }
 
   F function;
 };
