@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -19,13 +20,14 @@ struct no_completion {
 // What does not depend on the completion function.
 class WEFT_API barrier_base {
  public:
-  constexpr explicit barrier_base(std::ptrdiff_t expected) noexcept
-      : expected_(expected), left_(expected) {}
+  constexpr explicit barrier_base(std::ptrdiff_t expected)
+      : expected_(static_cast<std::ptrdiff_t>(checked_count(expected, PTRDIFF_MAX))),
+        left_(expected) {}
 
   // Counts n arrivals. Returns whether they were the last of the phase; then the caller has to call
-  // complete().
+  // complete(), which calls the completion function, shielded.
   bool arrive(std::ptrdiff_t n, std::ptrdiff_t dropped, std::uint64_t& phase);
-  void complete() noexcept;
+  void complete(void (*completion)(void* it) noexcept, void* it) noexcept;
   void wait(std::uint64_t phase);
 
  private:
@@ -56,6 +58,7 @@ class barrier {
     std::uint64_t phase_;
   };
 
+  // Throws: std::logic_error if expected is negative, and what moving the function throws.
   constexpr explicit barrier(std::ptrdiff_t expected,
                              CompletionFunction completion = CompletionFunction())
       : base_(expected), completion_(std::move(completion)) {}
@@ -65,13 +68,13 @@ class barrier {
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
   // Arrives n times. The last arrival of a phase calls the completion function, then lets the
-  // waiters go. Parks only if that function does.
+  // waiters go. Parks only if that function does, to which cancellation is not delivered.
   // Throws: std::logic_error unless n is between 1 and what is missing.
   [[nodiscard]] arrival_token arrive(std::ptrdiff_t n = 1) { return count(n, 0); }
 
   // Waits for the end of the phase that the token is of.
   // Parks: until then.   Cancellation: throws cancelled, unless it has ended.
-  void wait(arrival_token&& arrival) { base_.wait(arrival.phase_); }
+  void wait(arrival_token&& arrival) const { base_.wait(arrival.phase_); }
 
   // Both. Who is cancelled in the wait has arrived.
   void arrive_and_wait() { wait(arrive()); }
@@ -82,14 +85,13 @@ class barrier {
  private:
   arrival_token count(std::ptrdiff_t n, std::ptrdiff_t dropped) {
     std::uint64_t phase = 0;
-    if (base_.arrive(n, dropped, phase)) {
-      completion_();
-      base_.complete();
-    }
+    if (base_.arrive(n, dropped, phase))
+      base_.complete([](void* it) noexcept { (*static_cast<CompletionFunction*>(it))(); },
+                     std::addressof(completion_));
     return arrival_token(phase);
   }
 
-  detail::barrier_base base_;
+  mutable detail::barrier_base base_;
   CompletionFunction completion_;
 };
 

@@ -36,7 +36,9 @@ class yielder {
   using object = std::remove_reference_t<T>;
   static constexpr bool by_value = !std::is_reference_v<T> && !std::is_const_v<T>;
   template <int>
-  struct no_overload {};
+  struct no_overload {
+    explicit no_overload(no_overload*);  // so that not even {} makes one
+  };
 
  public:
   using reference = std::conditional_t<std::is_reference_v<T>, T, T&>;

@@ -12,8 +12,9 @@ namespace weft {
 // returns.
 class WEFT_API latch {
  public:
-  constexpr explicit latch(std::ptrdiff_t expected) noexcept
-      : room_(static_cast<std::uint64_t>(expected)) {}
+  // Throws: std::logic_error if expected is negative or more than max().
+  constexpr explicit latch(std::ptrdiff_t expected)
+      : room_(detail::checked_count(expected, max())) {}
 
   static constexpr std::ptrdiff_t max() noexcept {
     return static_cast<std::ptrdiff_t>(detail::wait_room::most);

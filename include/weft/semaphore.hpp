@@ -33,8 +33,8 @@ class WEFT_API semaphore_base {
   }
 
  protected:
-  constexpr explicit semaphore_base(std::ptrdiff_t desired) noexcept
-      : room_(static_cast<std::uint64_t>(desired)) {}
+  constexpr semaphore_base(std::ptrdiff_t desired, std::ptrdiff_t most)
+      : room_(checked_count(desired, most)) {}
 
   void give(std::ptrdiff_t n, std::ptrdiff_t most);
 
@@ -53,8 +53,8 @@ class counting_semaphore : public detail::semaphore_base {
   static_assert(LeastMaxValue >= 0);
 
  public:
-  constexpr explicit counting_semaphore(std::ptrdiff_t desired) noexcept
-      : semaphore_base(desired) {}
+  // Throws: std::logic_error if desired is negative or more than max().
+  constexpr explicit counting_semaphore(std::ptrdiff_t desired) : semaphore_base(desired, max()) {}
 
   static constexpr std::ptrdiff_t max() noexcept {
     return std::min(LeastMaxValue, static_cast<std::ptrdiff_t>(detail::wait_room::most));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 
 #include "base/never_destroyed.hpp"
 #include "fiber/control.hpp"
+#include "fiber/shield.hpp"
 
 namespace weft::detail {
 
@@ -54,6 +57,12 @@ void drop_context(context_map* map) noexcept {
   if (map->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete map;
 }
 
+// User code may run in there, and park: whoever drops it did not write that parking call.
+void drop_one(local_value& value) noexcept {
+  const fiber_shield here(current_fiber());
+  value.drop(&value);
+}
+
 void unlink(local_table& from, const local_value& gone) noexcept {
   local_value** at = &from.youngest;
   while (*at != &gone) at = &(*at)->older;
@@ -61,10 +70,20 @@ void unlink(local_table& from, const local_value& gone) noexcept {
   from.places[gone.place] = nullptr;
 }
 
+// Far beyond what any destructors that end need.
+constexpr std::size_t most_rounds = 100'000;
+
+[[noreturn]] void report_endless_clearing() noexcept {
+  std::fputs("weft: destructors of fiber_locals make new values without an end\n", stderr);
+  std::abort();
+}
+
 // User code runs in here and may come back, so nothing is held from one value to the next.
 void clear(fiber_storage& mine) noexcept {
+  std::size_t rounds = 0;
   while (!mine.empty()) {
     while (mine.locals != nullptr && mine.locals->youngest != nullptr) {
+      if (++rounds > mine.locals->places.size() + most_rounds) report_endless_clearing();
       local_value& value = *mine.locals->youngest;
       unlink(*mine.locals, value);
       value.drop(&value);
@@ -122,10 +141,8 @@ void drop_context(fiber_storage& of) noexcept {
 }
 
 void drop_storage(control& self) noexcept {
-  cancel_scope shield(cancel_scope::kind::shield);
-  push_scope(shield, self);
+  const fiber_shield here(&self);
   clear(self.storage);
-  pop_scope(shield);
 }
 
 local_slot::local_slot() : key_(next_key.fetch_add(1, std::memory_order_relaxed)), place_(0) {
@@ -143,7 +160,7 @@ local_slot::local_slot() : key_(next_key.fetch_add(1, std::memory_order_relaxed)
 local_slot::~local_slot() {
   if (local_value* mine = find()) {
     unlink(*my_storage()->locals, *mine);
-    mine->drop(mine);
+    drop_one(*mine);
   }
   place_list& all = known_places();
   std::lock_guard<std::mutex> hold(all.lock);
@@ -162,7 +179,7 @@ local_value* local_slot::put(local_value* made) const {
   struct guard {
     local_value* unused;
     ~guard() {
-      if (unused != nullptr) unused->drop(unused);
+      if (unused != nullptr) drop_one(*unused);
     }
   } undo{made};
   if (local_value* other = find()) return other;

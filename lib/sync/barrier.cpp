@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "fiber/shield.hpp"
 #include "sync/wait_queue.hpp"
 
 namespace weft::detail {
@@ -22,7 +23,12 @@ bool barrier_base::arrive(std::ptrdiff_t n, std::ptrdiff_t dropped, std::uint64_
   return left_ == 0;
 }
 
-void barrier_base::complete() noexcept {
+void barrier_base::complete(void (*completion)(void* it) noexcept, void* it) noexcept {
+  {
+    // It is noexcept, but may park.
+    const fiber_shield quiet(current_fiber());
+    completion(it);
+  }
   release_chain woken;
   wait_guard held(room_);
   left_ = expected_;

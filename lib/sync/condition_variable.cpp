@@ -16,6 +16,7 @@
 #include <exception>
 #include <system_error>
 
+#include "fiber/shield.hpp"
 #include "sched/worker.hpp"
 #include "sync/misuse.hpp"
 #include "sync/wait_queue.hpp"
@@ -69,6 +70,10 @@ bool park_in(wait_room& room, sync_node& node, nanos deadline) {
   bool armed = false;
   try {
     parking wait("condition_variable");
+    if (has_passed(deadline)) {
+      wait.abandon();
+      return !leave_unarmed(room, node);
+    }
     waitable* nobody = nullptr;
     armed = node.who.compare_exchange_strong(nobody, &wait.self(), std::memory_order_acq_rel);
     if (!armed) {
@@ -90,18 +95,6 @@ bool park_in(wait_room& room, sync_node& node, nanos deadline) {
   }
 }
 
-struct shield_in_fibers : cancel_scope {
-  explicit shield_in_fibers(bool wanted) noexcept : cancel_scope(kind::shield) {
-    control* self = wanted ? current_fiber() : nullptr;
-    if (self != nullptr) push_scope(*this, *self);
-  }
-  ~shield_in_fibers() {
-    if (owner != nullptr) pop_scope(*this);
-  }
-  shield_in_fibers(const shield_in_fibers&) = delete;
-  shield_in_fibers& operator=(const shield_in_fibers&) = delete;
-};
-
 }  // namespace
 
 bool condition_base::wait_before(const lock_access& lock, std::int64_t deadline) {
@@ -118,17 +111,13 @@ bool condition_base::wait_before(const lock_access& lock, std::int64_t deadline)
   }
   bool notified = false;
   std::exception_ptr failure;
-  if (has_passed(deadline)) {
-    notified = !leave_unarmed(room_, node);
-  } else {
-    try {
-      notified = park_in(room_, node, deadline);
-    } catch (...) {
-      failure = std::current_exception();
-    }
+  try {
+    notified = park_in(room_, node, deadline);
+  } catch (...) {
+    failure = std::current_exception();
   }
   {
-    const shield_in_fibers quiet(lock.shielded);
+    const fiber_shield quiet(lock.shielded ? current_fiber() : nullptr);
     lock.regain(lock.lock);
   }
   if (failure != nullptr) std::rethrow_exception(std::move(failure));

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
+#include <weft/detail/wait_room.hpp>
 
 #include "fiber/control.hpp"
 
@@ -12,6 +14,11 @@ void end_program(const char* sentence) noexcept {
   const std::size_t length = describe_running_fiber(who, sizeof who);
   std::fprintf(stderr, "weft: %s (in %.*s)\n", sentence, static_cast<int>(length), who);
   std::abort();
+}
+
+void throw_bad_count() {
+  throw std::logic_error(
+      "weft: a latch, barrier or semaphore starts with a count between 0 and its max()");
 }
 
 }  // namespace weft::detail

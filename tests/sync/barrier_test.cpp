@@ -1,6 +1,8 @@
 #include <weft/barrier.hpp>
 
 #include <stdexcept>
+#include <utility>
+#include <weft/event.hpp>
 
 #include "support.hpp"
 
@@ -45,7 +47,8 @@ TEST_P(Barrier, ATokenWaitsForItsPhaseAlone) {
     (void)gate.arrive();
     waiter.join();
     gate.wait(std::move(other));  // of long ago
-    (void)gate.arrive(2);
+    auto token = gate.arrive(2);
+    std::as_const(gate).wait(std::move(token));  // const, as with std
   });
 }
 
@@ -65,6 +68,7 @@ TEST_P(Barrier, WhoDropsOutIsNotExpectedAgain) {
 
 TEST_P(Barrier, CountsNoMoreThanAreMissing) {
   inside([] {
+    EXPECT_THROW(weft::barrier<>(-1), std::logic_error);
     weft::barrier<> gate(2);
     EXPECT_THROW((void)gate.arrive(3), std::logic_error);
     EXPECT_THROW((void)gate.arrive(0), std::logic_error);
@@ -100,6 +104,25 @@ TEST_P(Barrier, TheCompletionFunctionMayPark) {
     gate.arrive_and_wait();
     EXPECT_EQ(completed, 1);
     other.join();
+  });
+}
+
+TEST_P(Barrier, TheCompletionFunctionIsNotInterrupted) {
+  inside([] {
+    int completed = 0;
+    weft::barrier gate(1, [&]() noexcept {
+      weft::yield();
+      ++completed;
+    });
+    auto last = weft::go([&] {
+      EXPECT_THROW(weft::event().wait(), weft::cancelled);
+      gate.arrive_and_wait();
+      EXPECT_THROW(weft::yield(), weft::cancelled);
+    });
+    weft_test::until_parked(1);
+    last.cancel();
+    last.join();
+    EXPECT_EQ(completed, 1);
   });
 }
 

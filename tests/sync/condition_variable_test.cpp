@@ -120,6 +120,34 @@ TEST_P(ConditionVariable, CancellationIsDeliveredWithTheLockHeldAgain) {
   });
 }
 
+TEST_P(ConditionVariable, AWaitWithoutTimeLeftDeliversCancellationToo) {
+  inside([] {
+    weft::mutex lock;
+    weft::condition_variable changed;
+    weft::condition_variable_any any;
+    int delivered = 0;
+    auto waiter = weft::go([&] {
+      hold_lock hold(lock);
+      auto count = [&](auto&& wait) {
+        try {
+          wait();
+        } catch (const weft::cancelled&) {
+          if (hold.owns_lock()) ++delivered;
+        }
+      };
+      count([&] { changed.wait(hold); });
+      count([&] { changed.wait_for(hold, 0s); });
+      count([&] { any.wait_for(hold, -1s, [] { return false; }); });
+      count([&] { any.wait_until(hold, std::chrono::system_clock::time_point::min()); });
+      EXPECT_TRUE(changed.wait_for(hold, 0s, [] { return true; }));
+    });
+    weft_test::until_parked(1);
+    waiter.cancel();
+    waiter.join();
+    EXPECT_EQ(delivered, 4);
+  });
+}
+
 TEST_P(ConditionVariable, ACancelledWaiterLeavesTheNotificationToTheNext) {
   inside([] {
     weft::mutex lock;

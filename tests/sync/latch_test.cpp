@@ -40,6 +40,8 @@ TEST_P(Latch, CountsDownNoFurtherThanToZero) {
     EXPECT_THROW(all.count_down(), std::logic_error);
     EXPECT_TRUE(all.try_wait());
     EXPECT_TRUE(weft::latch(0).try_wait());
+    EXPECT_THROW(weft::latch(-1), std::logic_error);
+    EXPECT_THROW(weft::latch(PTRDIFF_MAX), std::logic_error);
     EXPECT_GT(weft::latch::max(), 1'000'000'000'000);
   });
 }

@@ -69,6 +69,8 @@ TEST_P(Semaphore, MoreThanItsMaxIsAMistake) {
     one.release();
     weft::counting_semaphore<> many(weft::counting_semaphore<>::max());
     EXPECT_THROW(many.release(), std::logic_error);
+    EXPECT_THROW(weft::counting_semaphore<>(-1), std::logic_error);
+    EXPECT_THROW(weft::binary_semaphore(2), std::logic_error);
   });
 }
 

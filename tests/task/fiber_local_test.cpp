@@ -204,6 +204,36 @@ TEST_P(FiberLocal, MayGoBeforeTheFibersThatUseIt) {
   });
 }
 
+// The left-over goes in a call that has nothing to do with it.
+TEST_P(FiberLocal, AValueThatIsLeftOverMayParkAsItGoesInACancelledFiber) {
+  struct parks {
+    std::atomic<int>* gone = nullptr;
+    ~parks() {
+      weft::yield();
+      if (gone != nullptr) ++*gone;
+    }
+  };
+  inside([] {
+    std::atomic<int> gone{0};
+    auto first = std::make_unique<weft::fiber_local<parks>>();
+    std::unique_ptr<weft::fiber_local<int>> second;
+    auto user = weft::go([&] {
+      first->get().gone = &gone;
+      EXPECT_THROW(weft::sleep(1h), weft::cancelled);
+      second->get() = 2;
+      EXPECT_EQ(gone, 1);
+      weft::fiber_local<parks> third;
+      third.get().gone = &gone;
+    });
+    weft_test::until_parked(1);
+    first.reset();
+    second = std::make_unique<weft::fiber_local<int>>();  // at the place of the first
+    user.cancel();
+    user.join();
+    EXPECT_EQ(gone, 2);
+  });
+}
+
 TEST_P(FiberLocal, ALocalOneInALoopDoesNotPileUp) {
   std::atomic<int> alive{0};
   struct counted {
@@ -269,6 +299,21 @@ TEST(FiberLocalDeath, ADestructorThatThrowsEndsTheProgram) {
                  weft::go([&] { bad.get(); }).join();
                }),
                "");
+}
+
+struct comes_back {
+  const weft::fiber_local<comes_back>* of = nullptr;
+  ~comes_back() {
+    if (of != nullptr) of->get().of = of;
+  }
+};
+
+TEST(FiberLocalDeath, DestructorsThatMakeValuesWithoutEndAreReported) {
+  EXPECT_DEATH(weft::run([] {
+                 weft::fiber_local<comes_back> bad;
+                 weft::go([&] { bad.get().of = &bad; }).join();
+               }),
+               "without an end");
 }
 
 // ---- context_var

@@ -168,6 +168,8 @@ TEST(PlainGenerator, ConvertsWhatIsYielded) {
     yield({"xxxxx", 3});
   });
   EXPECT_EQ(all_of(text), (std::vector<std::string>{"literal", "xxx"}));
+  generator<const std::string> constant([](auto& yield) { yield({}); });
+  EXPECT_EQ(*constant.begin(), "");
 }
 
 TEST(PlainGenerator, AnExceptionReachesTheConsumerWhereItAsks) {

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+
+#include <weft/detail/config.hpp>
 
 namespace weft::detail {
 
@@ -21,5 +24,13 @@ struct wait_room {
   std::atomic<std::uint64_t> word{0};
   alignas(void*) unsigned char queue[2 * sizeof(void*)] = {};  // meaningful if `waiters` is set
 };
+
+[[noreturn]] WEFT_API void throw_bad_count();
+
+// What a latch and the like start with. Throws std::logic_error.
+constexpr std::uint64_t checked_count(std::ptrdiff_t count, std::ptrdiff_t most) {
+  if (count < 0 || count > most) throw_bad_count();
+  return static_cast<std::uint64_t>(count);
+}
 
 }  // namespace weft::detail
