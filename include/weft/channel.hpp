@@ -5,7 +5,8 @@
 //   for (int n : numbers) std::cout << n << '\n';
 //
 // First in, first out, for values and for those who wait. No value is lost or sent twice: an
-// operation that throws or times out has moved nothing.
+// operation that throws or times out has moved nothing. (Only a type whose move throws can lose
+// one: in recv(), or, if it can be neither copied nor assigned, in a send that fails.)
 #pragma once
 
 #include <chrono>

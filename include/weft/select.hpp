@@ -52,7 +52,7 @@ detail::plain_case<std::decay_t<F>> after(std::chrono::duration<Rep, Period> lim
           std::forward<F>(f)};
 }
 
-// Calls f() if no other case is ready at this moment.
+// Calls f() if no other case is ready at this moment; it does not wait for after().
 template <class F = detail::nothing>
 detail::plain_case<std::decay_t<F>> otherwise(F&& f = F()) {
   return {detail::select_entry::kind::otherwise, nullptr, 0, std::forward<F>(f)};
@@ -98,7 +98,8 @@ class select_case {
   std::unique_ptr<detail::select_entry, void (*)(detail::select_entry*)> kept_;
 };
 
-// The same for a list of cases. The list must not be changed before select() has chosen one.
+// The same for a list of cases. The list belongs to one caller at a time, and must not be changed
+// before select() has chosen one.
 // Throws: also std::logic_error if there is no case, or one whose value has been sent already.
 inline std::size_t select(std::vector<select_case>& cases) {
   constexpr std::size_t few = 64;  // so many need no memory but the stack
