@@ -1,7 +1,10 @@
 // What a value costs on its way through a channel: alone on one fiber, between many, and through a
-// tree of a million fibers ("skynet").
+// tree of a million fibers ("skynet"). Floor: a queue behind a lock that nobody else wants, which
+// is the least that two sides can share, without anybody who waits.
 #include <weft/channel.hpp>
 
+#include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <weft/group.hpp>
@@ -9,6 +12,26 @@
 #include "support.hpp"
 
 namespace {
+
+void channel_floor(benchmark::State& state) {
+  std::atomic<bool> lock{false};
+  std::deque<int> queue;
+  const auto locked = [&lock](const auto& what) {
+    while (lock.exchange(true, std::memory_order_acquire)) {
+    }
+    what();
+    lock.store(false, std::memory_order_release);
+  };
+  for (auto _ : state) {
+    locked([&] { queue.push_back(1); });
+    locked([&] {
+      benchmark::DoNotOptimize(queue.front());
+      queue.pop_front();
+    });
+  }
+}
+
+BENCHMARK(channel_floor);
 
 // There and back on one fiber that never parks: the price of the operations themselves.
 template <class T>

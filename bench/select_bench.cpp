@@ -1,4 +1,5 @@
-// What it costs to wait for the first of several channels.
+// What it costs to wait for the first of several channels. Floor: the same without a choice, to
+// send and to receive.
 #include <weft/select.hpp>
 
 #include <vector>
@@ -24,6 +25,19 @@ void select_ready(benchmark::State& state) {
   });
 }
 
+void select_ready_floor(benchmark::State& state) {
+  bench::in_fibers(1, [&] {
+    const weft::channel<int> full(1);
+    int sum = 0;
+    for (auto _ : state) {
+      full.send(1);
+      sum += *full.recv();
+    }
+    benchmark::DoNotOptimize(sum);
+  });
+}
+
+BENCHMARK(select_ready_floor);
 BENCHMARK(select_ready);
 
 // There and back, as in pingpong_bench, with a side that selects.
