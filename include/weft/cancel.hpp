@@ -32,8 +32,6 @@ class WEFT_API scope_frame {
   alignas(std::max_align_t) unsigned char room_[144];
 };
 
-WEFT_API std::int64_t deadline_after(std::int64_t nanoseconds);
-
 }  // namespace detail
 
 // Postpones cancellation: parking calls in its lifetime do not throw cancelled.
@@ -71,7 +69,7 @@ decltype(auto) with_deadline(std::chrono::steady_clock::time_point when, F&& f) 
 
 template <class Rep, class Period, class F>
 decltype(auto) with_timeout(std::chrono::duration<Rep, Period> limit, F&& f) {
-  const std::int64_t when = detail::deadline_after(detail::to_nanoseconds(limit));
+  const std::int64_t when = detail::deadline_in(limit);
   return with_deadline(std::chrono::steady_clock::time_point(
                            std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                std::chrono::nanoseconds(when))),

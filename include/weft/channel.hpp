@@ -18,6 +18,7 @@
 #include <utility>
 
 #include <weft/detail/config.hpp>
+#include <weft/detail/deadline.hpp>
 #include <weft/detail/slot.hpp>
 #include <weft/error.hpp>
 #include <weft/go.hpp>
@@ -51,9 +52,6 @@ WEFT_API void close_channel(channel_core* core) noexcept;
 WEFT_API bool channel_is_closed(channel_core* core) noexcept;
 WEFT_API std::size_t channel_size(channel_core* core) noexcept;
 WEFT_API std::size_t channel_capacity(const channel_core* core) noexcept;
-
-// On the steady clock, so far from now; saturating.
-WEFT_API std::int64_t deadline_of(std::int64_t nanoseconds) noexcept;
 
 template <class T>
 class channel_iterator;
@@ -108,7 +106,7 @@ class channel {
   // The same for at most this long, or until then. Returns whether the value was sent.
   template <class Rep, class Period>
   bool send_for(T&& value, std::chrono::duration<Rep, Period> limit) const {
-    return send_by(value, detail::deadline_of(detail::to_nanoseconds(limit)));
+    return send_by(value, detail::deadline_in(limit));
   }
   template <class Rep, class Period>
   bool send_for(const T& value, std::chrono::duration<Rep, Period> limit) const {
@@ -140,7 +138,7 @@ class channel {
   // tells the two apart.
   template <class Rep, class Period>
   std::optional<T> recv_for(std::chrono::duration<Rep, Period> limit) const {
-    return recv_by(detail::deadline_of(detail::to_nanoseconds(limit)));
+    return recv_by(detail::deadline_in(limit));
   }
   std::optional<T> recv_until(std::chrono::steady_clock::time_point when) const {
     return recv_by(detail::to_nanoseconds(when.time_since_epoch()));

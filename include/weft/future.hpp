@@ -16,6 +16,7 @@
 #include <utility>
 
 #include <weft/detail/completion.hpp>
+#include <weft/detail/deadline.hpp>
 
 namespace weft {
 
@@ -37,20 +38,17 @@ class future_base {
 
   // Waits for the result, and leaves it where it is.
   // Parks: until it is there.   Cancellation: throws cancelled unless it is there.   Threads: any.
-  void wait() const { state_->wait_until("future", INT64_MAX); }
+  void wait() const { state_->wait_until("future", no_deadline); }
 
   // The same for at most so long.
   template <class Rep, class Period>
   std::future_status wait_for(std::chrono::duration<Rep, Period> limit) const {
-    return status(state_->wait_for("future", to_nanoseconds(limit)));
+    return status(state_->wait_until("future", deadline_in(limit)));
   }
   template <class Clock, class Duration>
   std::future_status wait_until(std::chrono::time_point<Clock, Duration> when) const {
-    for (;;) {  // that clock may be set meanwhile
-      const auto now = Clock::now();
-      if (now >= when) return status(ready());
-      if (state_->wait_for("future", to_nanoseconds(when - now))) return status(true);
-    }
+    return status(attempt_until(
+        when, [this](std::int64_t deadline) { return state_->wait_until("future", deadline); }));
   }
 
  protected:

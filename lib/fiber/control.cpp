@@ -7,6 +7,8 @@
 #include <string>
 #include <weft/error.hpp>
 
+#include "fiber/shield.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -107,10 +109,8 @@ void drop_reference(control& fiber) noexcept {
 
 void run_to_end(control& fiber) noexcept {
   if (fiber.cancel_pending.load(std::memory_order_relaxed)) {
-    cancel_scope shield(cancel_scope::kind::shield);  // destructors may park
-    push_scope(shield, fiber);
+    const fiber_shield here(&fiber);  // destructors may park
     fiber.ops->discard(payload_of(&fiber));
-    pop_scope(shield);
     fiber.ended_by_cancel = true;
   } else {
     fiber.started = true;

@@ -144,6 +144,17 @@ inline control* current_fiber() noexcept {
 // The same, or std::logic_error that names the operation and what to do instead.
 control& require_fiber(const char* operation);
 
+// The time as the runtime of this thread sees it; elsewhere that of the steady clock.
+inline nanos time_now() noexcept {
+  carrier* here = current_carrier();
+  return here != nullptr ? here->now() : steady_now();
+}
+
+// Asked first, so that a call with a time of the past returns at once instead of parking.
+inline bool has_passed(nanos deadline) noexcept {
+  return deadline != never && deadline <= time_now();
+}
+
 // For messages from signal handlers: the running fiber's id and name.
 std::size_t describe_running_fiber(char* to, std::size_t room) noexcept;
 

@@ -11,6 +11,8 @@
 // (2) After park() every node that holds self() must be unlinked under its list's lock before the
 //     frame ends, unless its claimer unlinked it.
 #pragma once
+#include <mutex>
+
 #include "fiber/control.hpp"
 
 namespace weft::detail {
@@ -33,6 +35,29 @@ class parking {
  private:
   waitable* self_;
 };
+
+// The usual wait: in a list that the lock guards, unless ready() holds, which is asked under the
+// lock. Who was not notified has left the list when it returns.
+template <class Ready>
+wake_reason wait_in_list(wait_list& list, spin_lock& lock, const char* what, nanos deadline,
+                         const Ready& ready, cancellation mode = cancellation::delivered) {
+  parking wait(what, mode);
+  wait_node node(wait.self());
+  {
+    std::lock_guard<spin_lock> hold(lock);
+    if (ready()) {
+      wait.abandon();
+      return wake_reason::notified;
+    }
+    list.push(node);
+  }
+  const wake_reason why = wait.park_until(deadline);
+  if (why != wake_reason::notified) {
+    std::lock_guard<spin_lock> hold(lock);
+    wait_list::unlink(node);
+  }
+  return why;
+}
 
 [[noreturn]] void throw_cancelled();
 [[noreturn]] void throw_may_not_suspend(const char* what);

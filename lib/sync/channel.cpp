@@ -112,12 +112,6 @@ struct receiving {
   }
 };
 
-// As the runtime sees it, or the steady clock.
-nanos time_now() noexcept {
-  carrier* here = current_carrier();
-  return here != nullptr ? here->now() : steady_now();
-}
-
 // Without parking. Waiters that are woken go on once the lock is free.
 template <class Way>
 transfer attempt(channel_core& core, void* value) {
@@ -168,7 +162,7 @@ transfer operate(channel_core& core, void* value, nanos deadline) {
     deliver_cancellation(*self);
   transfer result = attempt<Way>(core, value);
   while (result == transfer::not_now) {
-    if (deadline != never && deadline <= time_now()) return result;
+    if (has_passed(deadline)) return result;
     result = wait<Way>(core, value, deadline);
     if (result == transfer::not_now) return result;
     if (result == transfer::must_grow) result = attempt<Way>(core, value);
@@ -244,9 +238,5 @@ std::size_t channel_size(channel_core* core) noexcept {
 }
 
 std::size_t channel_capacity(const channel_core* core) noexcept { return core->capacity; }
-
-std::int64_t deadline_of(std::int64_t nanoseconds) noexcept {
-  return saturating_add(time_now(), nanoseconds);
-}
 
 }  // namespace weft::detail

@@ -68,34 +68,13 @@ bool completion::fail(std::exception_ptr error) noexcept {
   return true;
 }
 
-bool completion::wait_until(const char* what, std::int64_t steady_time) {
-  if (ready()) return true;
-  parking wait(what);
+bool completion::wait_until(const char* what, std::int64_t deadline) {
+  if (ready() || has_passed(deadline)) return ready();
   waiters& all = waiters_in(room_);
-  wait_node node(wait.self());
-  {
-    std::lock_guard<spin_lock> hold(all.lock);
-    if (ready()) {
-      wait.abandon();
-      return true;
-    }
-    all.list.push(node);
-  }
-  const wake_reason why = wait.park_until(steady_time);
-  if (why == wake_reason::notified) return true;
-  {
-    std::lock_guard<spin_lock> hold(all.lock);
-    wait_list::unlink(node);
-  }
+  const wake_reason why =
+      wait_in_list(all.list, all.lock, what, deadline, [this] { return ready(); });
   if (why == wake_reason::cancelled) throw_cancelled();
   return ready();
-}
-
-bool completion::wait_for(const char* what, std::int64_t nanoseconds) {
-  if (nanoseconds <= 0) return ready();
-  carrier* here = current_carrier();
-  const nanos now = here != nullptr ? here->now() : steady_now();
-  return wait_until(what, saturating_add(now, nanoseconds));
 }
 
 void completion::drop_sender() noexcept {

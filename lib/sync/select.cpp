@@ -333,7 +333,7 @@ select_entry& select_one(select_entry** cases, std::size_t count) {
   nanos deadline = never;
   if (made.earliest != nullptr) {
     if (made.earliest->delay <= 0) return *made.earliest;
-    deadline = deadline_of(made.earliest->delay);
+    deadline = deadline_in(made.earliest->delay);
   }
   for (;;)
     if (select_entry* won = wait_for_any(made.waits, deadline, made.earliest)) return *won;

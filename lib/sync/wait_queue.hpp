@@ -22,16 +22,6 @@
 
 namespace weft::detail {
 
-inline nanos time_now() noexcept {
-  carrier* here = current_carrier();
-  return here != nullptr ? here->now() : steady_now();
-}
-
-// Asked first, so that a call with a time of the past returns at once instead of parking.
-inline bool has_passed(nanos deadline) noexcept {
-  return deadline != never && deadline <= time_now();
-}
-
 // Waits for something that another thread does within a handful of instructions.
 class short_wait {
  public:

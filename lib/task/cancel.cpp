@@ -9,7 +9,7 @@ namespace weft {
 namespace detail {
 namespace {
 
-deadline_scope& deadline_in(unsigned char* room) noexcept {
+deadline_scope& frame_in(unsigned char* room) noexcept {
   return *std::launder(reinterpret_cast<deadline_scope*>(room));
 }
 
@@ -36,12 +36,7 @@ scope_frame::~scope_frame() {
 }
 
 bool scope_frame::converts() const noexcept {
-  return cancelled_here_alone(deadline_in(const_cast<unsigned char*>(room_)));
-}
-
-std::int64_t deadline_after(std::int64_t nanoseconds) {
-  require_fiber("with_timeout()");
-  return saturating_add(current_carrier()->now(), nanoseconds);
+  return cancelled_here_alone(frame_in(const_cast<unsigned char*>(room_)));
 }
 
 }  // namespace detail

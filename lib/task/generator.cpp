@@ -26,6 +26,7 @@
 #include "context/overflow.hpp"
 #include "context/switch.hpp"
 #include "fiber/control.hpp"
+#include "fiber/shield.hpp"
 
 namespace weft::detail {
 namespace {
@@ -131,12 +132,10 @@ void note_driver(generator_body& root, const control* fiber, const thread_side& 
 
 // A fiber that unwinds is not interrupted. The body has exception state of its own and would be.
 __attribute__((noinline)) void drive_shielded(generator_body& root, control& fiber) {
-  cancel_scope shield(cancel_scope::kind::shield);
-  push_scope(shield, fiber);
+  const fiber_shield shield(&fiber);
   const position here;
   note_driver(root, here.fiber, here.side);
   switch_to(root.consumer, *root.leaf, here.side);
-  pop_scope(shield);
 }
 
 void drive(generator_body& root, position here) {

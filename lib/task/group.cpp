@@ -90,43 +90,19 @@ struct group_state : group_scope {
   bool has_room() const noexcept { return alive < most || closed_to_new_work; }
 
   void wait_for_room() {
-    parking wait("group::go");
-    wait_node node(wait.self());
-    {
-      std::lock_guard<spin_lock> hold(lock);
-      if (has_room()) {
-        wait.abandon();
-        return;
-      }
-      starters.push(node);
-    }
-    if (wait.park() == wake_reason::notified) return;
-    {
-      std::lock_guard<spin_lock> hold(lock);
-      wait_list::unlink(node);
-    }
-    throw_cancelled();
+    const wake_reason why =
+        wait_in_list(starters, lock, "group::go", never, [this] { return has_room(); });
+    if (why == wake_reason::cancelled) throw_cancelled();
   }
 
   // Waits once; false if all children have ended.
   bool wait_for_children(cancellation mode, bool& interrupted) {
-    parking wait("group", mode);
-    wait_node node(wait.self());
-    {
-      std::lock_guard<spin_lock> hold(lock);
-      if (alive == 0) {
-        wait.abandon();
-        return false;
-      }
-      waiters.push(node);
-    }
-    const wake_reason why = wait.park();
-    std::lock_guard<spin_lock> hold(lock);
+    const wake_reason why = wait_in_list(
+        waiters, lock, "group", never, [this] { return alive == 0; }, mode);
+    interrupted = interrupted || why == wake_reason::cancelled;
     // That all had ended came first, whatever has been asked for since.
-    if (why == wake_reason::notified) return alive > 0;
-    wait_list::unlink(node);
-    interrupted = true;
-    return true;
+    std::lock_guard<spin_lock> hold(lock);
+    return why == wake_reason::cancelled || alive > 0;
   }
 };
 

@@ -108,22 +108,8 @@ void refuse_to_wait_for_oneself(const control& task, nanos deadline) {
 bool wait_until_done(control& task, nanos deadline) {
   if (task_done(&task)) return true;
   refuse_to_wait_for_oneself(task, deadline);
-  parking wait("join");
-  wait_node node(wait.self());
-  {
-    std::lock_guard<spin_lock> hold(task.lock);
-    if (task_done(&task)) {
-      wait.abandon();
-      return true;
-    }
-    task.joiners.push(node);
-  }
-  const wake_reason why = wait.park_until(deadline);
-  if (why == wake_reason::notified) return true;
-  {
-    std::lock_guard<spin_lock> hold(task.lock);
-    wait_list::unlink(node);
-  }
+  const wake_reason why =
+      wait_in_list(task.joiners, task.lock, "join", deadline, [&task] { return task_done(&task); });
   if (why == wake_reason::cancelled) throw_cancelled();
   return task_done(&task);
 }
@@ -134,9 +120,7 @@ void wait_task(control* task) { wait_until_done(*task, never); }
 
 bool wait_task_for(control* task, std::int64_t nanoseconds) {
   if (nanoseconds <= 0) return task_done(task);
-  carrier* here = current_carrier();
-  const nanos now = here != nullptr ? here->now() : steady_now();
-  return wait_until_done(*task, saturating_add(now, nanoseconds));
+  return wait_until_done(*task, deadline_in(nanoseconds));
 }
 
 void throw_fiber_cancelled() {

@@ -151,13 +151,13 @@ TEST_P(FileCancel, WorkThatHasNotBegunIsDropped) {
 
 TEST_P(FileCancel, WorkThatHasBegunIsWaitedForAndItsResultCounts) {
   inside([] {
-    std::atomic<bool> begun{false};
-    std::atomic<bool> let_go{false};
+    weft::event begun;
+    weft::event let_go;
     auto fiber = weft::go([&] {
       char buffer[4096];  // the pool writes to this stack, so it must stay
       const int got = weft::detail::in_file_pool("slow", [&] {
-        begun = true;
-        while (!let_go) usleep(100);
+        begun.set();
+        let_go.wait();
         std::fill(std::begin(buffer), std::end(buffer), 'x');
         return 7;
       });
@@ -165,10 +165,10 @@ TEST_P(FileCancel, WorkThatHasBegunIsWaitedForAndItsResultCounts) {
       EXPECT_TRUE(weft::cancel_requested());
       return got;
     });
-    while (!begun) weft::sleep(100us);
+    begun.wait();
     fiber.cancel();
     EXPECT_FALSE(fiber.wait_for(3ms));
-    let_go = true;
+    let_go.set();
     EXPECT_EQ(fiber.join(), 7);
   });
 }

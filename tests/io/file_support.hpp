@@ -92,24 +92,27 @@ inline void drop_from_cache([[maybe_unused]] const std::string& path) {
 class busy_pool {
  public:
   busy_pool() {
-    const char* set = std::getenv("UV_THREADPOOL_SIZE");
-    const int threads = set != nullptr ? std::atoi(set) : 4;
-    for (int i = 0; i < threads; ++i)
+    for (int i = 0; i < threads(); ++i)
       fibers_.go([this] {
         weft::shield to_the_end;
         return weft::detail::in_file_pool("busy", [this] {
-          ++there_;
-          while (!over_) usleep(200);
+          there_.count_down();
+          over_.wait();
           return 0;
         });
       });
-    while (there_ < threads) weft::sleep(1ms);
+    there_.wait();
   }
-  ~busy_pool() { over_ = true; }
+  ~busy_pool() { over_.set(); }
 
  private:
-  std::atomic<int> there_{0};
-  std::atomic<bool> over_{false};
+  static int threads() {
+    const char* set = std::getenv("UV_THREADPOOL_SIZE");
+    return set != nullptr ? std::atoi(set) : 4;
+  }
+
+  weft::latch there_{threads()};
+  weft::event over_;
   weft::group fibers_;  // the first to be destroyed: waits for the fibers
 };
 

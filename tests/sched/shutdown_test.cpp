@@ -74,7 +74,7 @@ TEST(Shutdown, WaitsForAThreadThatIsStillWakingAWorker) {
     start_task(task);
     return task;
   }());
-  while (!running || !all->idle().anyone_asleep()) std::this_thread::sleep_for(1ms);
+  while (!running || !all->idle().anyone_asleep()) std::this_thread::yield();
   slow_to_leave::slow = true;
   std::thread waker([&] { fiber.cancel(); });
   fiber.wait();

@@ -280,22 +280,6 @@ struct place {
   bool ready = false;
 };
 
-TEST_P(ConditionVariable, MayBeDestroyedBehindTheWait) {
-  inside([] {
-    weft_test::destroy_at_once<place>(
-        4'000 / weft_test::slowness, [] { return std::make_unique<place>(); },
-        [](place& p) {
-          const hold_lock hold(p.lock);
-          p.ready = true;
-          p.changed.notify_one();
-        },
-        [](place& p) {
-          hold_lock hold(p.lock);
-          p.changed.wait(hold, [&] { return p.ready; });
-        });
-  });
-}
-
 // The lock outlives the condition variable, which goes right after notify_all().
 TEST_P(ConditionVariable, MayBeDestroyedBehindNotifyAll) {
   inside([] {

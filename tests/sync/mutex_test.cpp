@@ -223,29 +223,6 @@ TEST_P(Mutex, WorksWithScopedLockOverSeveral) {
   });
 }
 
-TEST_P(Mutex, MayBeDestroyedBehindTheUnlock) {
-  inside([] {
-    struct shared {
-      weft::mutex lock;
-      std::atomic<bool> taken{false};
-    };
-    // The fiber never parks, or parks, by chance.
-    weft_test::destroy_at_once<shared>(
-        4'000 / weft_test::slowness, [] { return std::make_unique<shared>(); },
-        [](shared& s) {
-          s.lock.lock();
-          s.taken = true;
-          weft_test::tiny_pause(50);
-          s.lock.unlock();
-        },
-        [](shared& s) {
-          while (!s.taken) std::this_thread::yield();
-          s.lock.lock();
-          s.lock.unlock();
-        });
-  });
-}
-
 TEST_P(Mutex, ARecursiveOneIsFreeAfterAsManyUnlocks) {
   inside([] {
     weft::recursive_mutex lock;

@@ -191,29 +191,6 @@ TEST_P(Cancel, ReachesWhoWaitsForAnotherFiber) {
   });
 }
 
-TEST_P(Cancel, RacingWithCompletionGivesExactlyOneOfBoth) {
-  inside([] {
-    int finished = 0;
-    int stopped = 0;
-    const int rounds = 20'000 / weft_test::slowness;
-    for (int i = 0; i < rounds; ++i) {
-      auto racer = weft::go([i] {
-        for (int k = 0; k < i % 4; ++k) weft::yield();
-        return i;
-      });
-      if (i % 2 == 0) weft::yield();
-      racer.cancel();
-      try {
-        EXPECT_EQ(racer.join(), i);
-        ++finished;
-      } catch (const weft::fiber_cancelled&) {
-        ++stopped;
-      }
-    }
-    EXPECT_EQ(finished + stopped, rounds);
-  });
-}
-
 TEST_P(Timeout, ThrowsTimedOutAfterTheFunctionHasStopped) {
   inside([] {
     bool unwound = false;
@@ -307,26 +284,6 @@ TEST_P(Timeout, ReachesAGroupBelow) {
                                     }),
                  weft::timed_out);
     EXPECT_LE(stopped, 10);
-  });
-}
-
-TEST_P(Timeout, RacingWithTheWakeGivesExactlyOneOfBoth) {
-  inside([] {
-    const int rounds = 2'000 / weft_test::slowness;
-    int late = 0;
-    int in_time = 0;
-    for (int i = 0; i < rounds; ++i) {
-      const auto when = steady_clock::now() + 20us;
-      auto other = weft::go([when] { weft::sleep_until(when); });
-      try {
-        weft::with_deadline(when, [&] { other.wait(); });
-        ++in_time;
-      } catch (const weft::timed_out&) {
-        ++late;
-      }
-      other.wait();
-    }
-    EXPECT_EQ(late + in_time, rounds);
   });
 }
 

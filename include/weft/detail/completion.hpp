@@ -35,9 +35,8 @@ class WEFT_API completion {
     return phase_.load(std::memory_order_acquire) == phase::ready;  // pairs with publish()
   }
 
-  // Receivers. Parks, throws cancelled; returns whether it is ready.
-  bool wait_until(const char* what, std::int64_t steady_time);
-  bool wait_for(const char* what, std::int64_t nanoseconds);
+  // Receivers. Parks unless the time is over, throws cancelled; returns whether it is ready.
+  bool wait_until(const char* what, std::int64_t deadline);
   void rethrow() const {  // once ready
     if (error_ != nullptr) std::rethrow_exception(error_);
   }

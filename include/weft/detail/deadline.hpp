@@ -3,11 +3,25 @@
 
 #include <chrono>
 #include <cstdint>
+#include <type_traits>
 
 #include <weft/detail/config.hpp>
-#include <weft/go.hpp>
 
 namespace weft::detail {
+
+// Any duration as nanoseconds, clamped instead of overflowing; NaN counts as zero.
+template <class Rep, class Period>
+constexpr std::int64_t to_nanoseconds(std::chrono::duration<Rep, Period> d) noexcept {
+  using wide = std::chrono::duration<long double, std::nano>;
+  const long double count = std::chrono::duration_cast<wide>(d).count();
+  if (!(count > -9.2e18L)) return count < 0 ? INT64_MIN : 0;
+  if (count > 9.2e18L) return INT64_MAX;
+  // A period that is no whole number of nanoseconds would overflow on its way.
+  if constexpr (std::is_floating_point_v<Rep> || std::ratio_divide<Period, std::nano>::den != 1)
+    return static_cast<std::int64_t>(count);
+  else
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count();
+}
 
 inline constexpr std::int64_t no_deadline = INT64_MAX;
 
