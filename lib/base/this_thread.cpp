@@ -4,10 +4,14 @@
 #include "base/this_thread.hpp"
 
 namespace weft::detail {
-namespace {
-// initial-exec: eight bytes of static TLS buy a read without a call into the loader.
-__attribute__((tls_model("initial-exec"))) thread_local carrier* current = nullptr;
 
+// initial-exec: eight bytes of static TLS buy a read without a call into the loader. The name is
+// for the instructions in the header.
+extern thread_local carrier* current asm("weft_current_carrier");
+__attribute__((tls_model("initial-exec"), visibility("hidden"), used)) thread_local carrier*
+    current = nullptr;
+
+namespace {
 struct dropped_at_exit {
   thread_slot slots[3];
 
@@ -27,11 +31,13 @@ struct dropped_at_exit {
 thread_local dropped_at_exit own;
 }  // namespace
 
+#if !(defined(__x86_64__) && defined(__ELF__) && defined(__LP64__))
 __attribute__((noinline)) carrier* current_carrier() noexcept {
   carrier* result = current;
   asm volatile("" : "+r"(result));
   return result;
 }
+#endif
 
 __attribute__((noinline)) void set_current_carrier(carrier* now) noexcept { current = now; }
 

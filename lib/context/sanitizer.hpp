@@ -35,6 +35,21 @@
 #endif
 #endif
 
+// ThreadSanitizer keeps a shadow of each call stack. The function that tells it of a switch must
+// not itself be instrumented, or its exit would be booked on the wrong shadow.
+#if defined(WEFT_TSAN)
+#if defined(__clang__)  // whose no_sanitize leaves the calls at entry and exit in place
+#define WEFT_UNCHECKED no_sanitize("thread"), disable_sanitizer_instrumentation
+#else
+#define WEFT_UNCHECKED no_sanitize("thread")
+#endif
+#define WEFT_SWITCHING __attribute__((noinline, WEFT_UNCHECKED))
+#define WEFT_INLINE_SWITCHING __attribute__((always_inline, WEFT_UNCHECKED))
+#else
+#define WEFT_SWITCHING __attribute__((noinline))
+#define WEFT_INLINE_SWITCHING __attribute__((always_inline))
+#endif
+
 namespace weft::detail {
 
 #if defined(WEFT_ASAN)

@@ -1,11 +1,11 @@
-// Switching between execution contexts. The only place, with stack.cpp, that knows Boost.Context.
+// Switching between execution contexts. The only layer that knows Boost.Context: jump.hpp.
 // Called by a carrier thread for itself; a context is run by one thread at a time.
 //
-// (1) What a switch carries: callee-saved registers and the floating-point control words (by
-//     jump_fcontext; FPCR on aarch64 by us), the two words of C++ exception state, and what the
-//     sanitizers must be told. Everything else belongs to the thread.
-// (2) A context is resumable only after the *next* one has stored its stack pointer: so nobody may
-//     publish a context before switch_to() has arrived on the other side.
+// (1) What a switch carries: callee-saved registers, the floating-point control words, the two
+//     words of C++ exception state, and what the sanitizers must be told. Everything else belongs
+//     to the thread.
+// (2) A context is resumable only once nobody stands on its stack: so nobody may publish a context
+//     before switch_to() has arrived on the other side.
 // (3) switch_to() returns the thread it woke on. Nothing that depends on a thread may be held
 //     across it: no TLS address, no errno, no carrier.
 // Rejected: boost::context::fiber (unwinds by force on destruction, allocates its stack itself, and
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "context/fp_control.hpp"
 #include "context/sanitizer.hpp"
 #include "context/stack.hpp"
 
@@ -42,9 +43,7 @@ struct context {
   void* sp = nullptr;  // where it stopped
   eh_state eh;
   context_main main = nullptr;  // read once, when it starts
-#if defined(__aarch64__)
-  std::uint64_t fpcr = 0;
-#endif
+  fp_control fp = fp_default;
 #ifdef WEFT_TSAN
   void* tsan = nullptr;
 #endif
@@ -72,12 +71,13 @@ class thread_side {
   unsigned uncaught() const noexcept { return eh_->uncaught; }
 
  private:
-  friend thread_side* switch_to(context&, context&, thread_side&) noexcept;
-  friend struct context_entry;
+  friend struct switching;
 
   eh_state* eh_;
-  context* from_ = nullptr;
   context* to_ = nullptr;
+#ifdef WEFT_ASAN
+  context* from_ = nullptr;
+#endif
   context discarded_;  // stands in for a context that has ended
 };
 

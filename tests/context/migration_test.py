@@ -41,15 +41,17 @@ def build(compiler, options, root, folder):
     ]
     if "-flto" in flags and not links(compiler, flags, folder):
         return None
-    sources = [root / each for each in LIBRARY]
+    sources = [root / each for each in LIBRARY] + [root / PROGRAM]
     program = folder / "program"
     if "shared" in options:
         library = folder / "libpart.so"
-        run([compiler, *flags, "-fPIC", "-shared", "-Wl,--unresolved-symbols=ignore-all", *sources,
+        run([compiler, *flags, "-fPIC", "-shared", "-Dmain=program_in_library", *sources,
              "-o", library, "-lboost_context"]).check_returncode()
-        sources = [library, f"-Wl,-rpath,{folder}"]
+        caller = folder / "main.cpp"
+        caller.write_text("int program_in_library();\nint main() { return program_in_library(); }\n")
+        sources = [caller, library, f"-Wl,-rpath,{folder}"]
         flags += ["-fPIE"]
-    built = run([compiler, *flags, root / PROGRAM, *sources, "-o", program, "-lboost_context"])
+    built = run([compiler, *flags, *sources, "-o", program, "-lboost_context"])
     if built.returncode != 0:
         raise RuntimeError(built.stdout)
     return program
