@@ -65,7 +65,7 @@ thread_parker& this_threads_parker() {
 wake_reason park_thread(thread_parker& self, nanos deadline) noexcept {
   std::unique_lock<std::mutex> hold(self.lock);
   self.resumed = false;
-  if (publish_parked(self.word)) {
+  if (publish_parked(self.word, self.wait, false, [] { return false; })) {
     auto over = [&self] { return self.resumed; };
     bool timed_out = false;
     if (deadline != never) {
@@ -120,27 +120,20 @@ parking::parking(const char* what, cancellation mode) {
   control* me = here == nullptr ? nullptr : here->running;
   if (me == nullptr) {
     thread_parker& parker = this_threads_parker();
-    parker.word.store(waitable::arming, std::memory_order_release);
+    parker.begin_wait(false);
     self_ = &parker;
     return;
   }
   if (me->suspends_forbidden > 0) throw_may_not_suspend(what);
-  std::uint32_t word = waitable::arming;
-  if (mode == cancellation::delivered && here->uncaught() == 0) {
-    word |= waitable::interruptible;
+  const bool interruptible = mode == cancellation::delivered && here->uncaught() == 0;
+  if (interruptible) {
     if (me->unarmed_deadlines > 0) arm_deadlines(*me);
     if (me->cancel_pending.load(std::memory_order_relaxed)) throw_cancelled();
   }
   me->what.store(what, std::memory_order_relaxed);
   me->since.store(here->coarse_now, std::memory_order_relaxed);
-  // Pairs with interrupt_word(): see waitable.hpp (3).
-  const std::uint32_t before = me->word.exchange(word, std::memory_order_acq_rel);
+  me->begin_wait(interruptible);
   self_ = me;
-  if ((before & waitable::nudge) != 0 && (word & waitable::interruptible) != 0 &&
-      me->cancel_pending.load(std::memory_order_relaxed)) {
-    abandon();
-    throw_cancelled();
-  }
 }
 
 wake_reason parking::park_until(nanos deadline) noexcept {
@@ -162,7 +155,6 @@ wake_reason parking::park_until(nanos deadline) noexcept {
 void parking::abandon() noexcept {
   if (!self_->is_thread)
     static_cast<control*>(self_)->what.store(nullptr, std::memory_order_relaxed);
-  self_->word.exchange(waitable::idle, std::memory_order_acq_rel);
 }
 
 }  // namespace weft::detail

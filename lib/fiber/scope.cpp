@@ -35,7 +35,7 @@ class canceller {
 
   void request(cancel_scope& scope) noexcept {
     control& fiber = *scope.owner;
-    claim got = claim::lost;
+    bool ended_its_wait = false;
     {
       std::lock_guard<spin_lock> hold(fiber.lock);
       if (scope.requested) return;
@@ -51,10 +51,10 @@ class canceller {
       if (in_force(fiber.innermost)) {
         fiber.cancel_pending.store(true, std::memory_order_relaxed);
         // Under the lock, so that it cannot leave the scope and start another wait meanwhile.
-        got = interrupt_word(fiber.word);
+        ended_its_wait = interrupt_word(fiber.word);
       }
     }
-    if (got == claim::must_resume) resume(fiber);
+    if (ended_its_wait) resume(fiber);
   }
 
   void children(group_scope& group) noexcept {

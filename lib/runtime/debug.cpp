@@ -28,8 +28,9 @@ std::vector<line> collect(scheduler& of) {
   std::vector<line> lines;
   lines.reserve(static_cast<std::size_t>(of.fibers.live()) + 64);
   of.fibers.for_each([&lines](control& fiber) {
-    const std::uint32_t phase = fiber.word.load(std::memory_order_acquire) & waitable::phase_mask;
-    lines.push_back({fiber.id, fiber.name == nullptr ? "" : fiber.name, phase == waitable::parked,
+    const std::uint32_t word = fiber.word.load(std::memory_order_acquire);
+    lines.push_back({fiber.id, fiber.name == nullptr ? "" : fiber.name,
+                     (word & waitable::parked) != 0,
                      fiber.what.load(std::memory_order_relaxed),
                      fiber.since.load(std::memory_order_relaxed), fiber.spawned_at});
   });

@@ -33,8 +33,7 @@ worker::~worker() {
 
 void worker::suspend() noexcept {
   control& self = *running;
-  if ((self.word.load(std::memory_order_acquire) & waitable::phase_mask) == waitable::won) return;
-  leave(self, after::parked);
+  if (self.undecided()) leave(self, after::parked);
 }
 
 void worker::yield() noexcept { leave(*running, after::yielded); }
@@ -55,7 +54,10 @@ void worker::arrived() noexcept {
   left_how_ = after::nothing;
   if (what == after::parked) {
     control& fiber = *left_;
-    if (!publish_parked(fiber.word)) make_ready(fiber);  // claimed while it was leaving
+    const bool parked = publish_parked(fiber.word, fiber.wait, fiber.wants_interruption, [&fiber] {
+      return fiber.cancel_pending.load(std::memory_order_relaxed);
+    });
+    if (!parked) make_ready(fiber);  // the wait was decided while it was leaving
   } else if (what == after::yielded) {
     control& fiber = *left_;
     if (fiber.pinned_to != nullptr)

@@ -13,47 +13,68 @@ namespace {
 
 // ---- one thread
 
+struct fake_fiber : waitable {
+  fake_fiber() noexcept : waitable(false) {}
+
+  bool park(bool may_be_interrupted = true, bool cancel_pending = false) {
+    begin_wait(may_be_interrupted);
+    return publish_parked(word, wait, may_be_interrupted, [=] { return cancel_pending; });
+  }
+};
+
 TEST(Waitable, AWaitIsWonOnce) {
-  waitable fiber(false);
-  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost) << "nobody waits";
-  fiber.word = waitable::arming;
+  fake_fiber fiber;
+  fiber.begin_wait(false);
+  EXPECT_TRUE(fiber.undecided());
   EXPECT_EQ(try_claim(fiber, wake_reason::timed_out), claim::taken);
   EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost);
+  EXPECT_FALSE(fiber.undecided());
   EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::timed_out);
 }
 
 TEST(Waitable, WhoWinsAParkedFiberMustResumeIt) {
-  waitable fiber(false);
-  fiber.word = waitable::arming | waitable::interruptible;
-  EXPECT_TRUE(publish_parked(fiber.word));
+  fake_fiber fiber;
+  EXPECT_TRUE(fiber.park());
   EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::must_resume);
   EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost);
   EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::notified);
 }
 
 TEST(Waitable, AWaitWonWhileTheFiberLeavesIsNotPublished) {
-  waitable fiber(false);
-  fiber.word = waitable::arming;
+  fake_fiber fiber;
+  fiber.begin_wait(false);
   EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::taken);
-  EXPECT_FALSE(publish_parked(fiber.word));
+  EXPECT_FALSE(publish_parked(fiber.word, fiber.wait, false, [] { return false; }));
 }
 
 TEST(Waitable, ACancellerEndsOnlyAnInterruptibleWait) {
-  waitable fiber(false);
-  fiber.word = waitable::arming;
-  EXPECT_TRUE(publish_parked(fiber.word));
-  EXPECT_EQ(interrupt_word(fiber.word), claim::lost);
+  fake_fiber fiber;
+  EXPECT_TRUE(fiber.park(false));
+  EXPECT_FALSE(interrupt_word(fiber.word));
   EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::must_resume);
-  fiber.word = waitable::arming | waitable::interruptible;
-  EXPECT_EQ(interrupt_word(fiber.word), claim::taken);
+  EXPECT_TRUE(fiber.park(true, false)) << "the nudge of before concerns nothing any more";
+  EXPECT_TRUE(interrupt_word(fiber.word));
   EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::cancelled);
+  EXPECT_EQ(try_claim(fiber, wake_reason::notified), claim::lost);
 }
 
-TEST(Waitable, ANudgeWaitsForTheNextArming) {
-  waitable fiber(false);
-  EXPECT_EQ(interrupt_word(fiber.word), claim::lost);
-  const auto before = fiber.word.exchange(waitable::arming | waitable::interruptible);
-  EXPECT_NE(before & waitable::nudge, 0u);
+TEST(Waitable, ANudgeStopsTheNextWaitThatMayBeInterrupted) {
+  fake_fiber fiber;
+  EXPECT_FALSE(interrupt_word(fiber.word));
+  EXPECT_FALSE(fiber.park(true, true));
+  EXPECT_EQ(waitable::reason_of(fiber.word), wake_reason::cancelled);
+  EXPECT_FALSE(interrupt_word(fiber.word));
+  EXPECT_TRUE(fiber.park(false, true));
+}
+
+TEST(Waitable, NumbersOfWaitsWrap) {
+  fake_fiber fiber;
+  fiber.word = ~(waitable::one_wait - 1);
+  EXPECT_TRUE(fiber.park());
+  EXPECT_EQ(try_claim(fiber, wake_reason::timed_out), claim::must_resume);
+  EXPECT_EQ(waitable::number_of(fiber.word), 0u);
+  EXPECT_TRUE(fiber.park());
+  EXPECT_TRUE(interrupt_word(fiber.word));
 }
 
 // ---- every interleaving
@@ -63,7 +84,8 @@ enum class mutant {
   resumes_while_arming,    // a winner resumes without looking at the phase
   publishes_on_its_stack,  // the parker says parked before it has left
   plain_publish,           // parked is stored, not compare-exchanged
-  plain_arming,            // arming ignores the nudge
+  ignores_the_nudge,       // the publisher does not look at the flag
+  overlooks_the_number,    // a claim counts for whatever wait is undecided
   leaves_the_timer_armed   // a waiter returns without disarming
 };
 
@@ -73,7 +95,9 @@ struct stage {
   explicit stage(mutant which) : broken(which) {}
 
   const mutant broken;
-  model::atomic<std::uint32_t> word{waitable::idle};
+  model::atomic<std::uint32_t> word{0};
+  std::uint32_t wait = 0;  // guarded as waitable::wait
+  bool may_be_interrupted = false;
   model::atomic<bool> on_its_stack{true};
   model::atomic<bool> ready{false};
 
@@ -108,17 +132,9 @@ struct stage {
 
   // Returns false where a parking call throws `cancelled`.
   bool wait_once(bool interruptible, bool with_deadline) {
-    std::uint32_t wanted = waitable::arming;
-    if (interruptible) {
-      wanted |= waitable::interruptible;
-      if (cancel_pending.load(std::memory_order_relaxed)) return false;
-    }
-    const std::uint32_t before = word.exchange(wanted);
-    if (broken != mutant::plain_arming && (before & waitable::nudge) != 0 && interruptible &&
-        cancel_pending.load(std::memory_order_relaxed)) {
-      word.exchange(waitable::idle);
-      return false;
-    }
+    if (interruptible && cancel_pending.load(std::memory_order_relaxed)) return false;
+    wait = waitable::number_of(word.load(std::memory_order_relaxed));
+    may_be_interrupted = interruptible;
     ++round;
     list_lock.acquire();
     listed = true;
@@ -149,9 +165,9 @@ struct stage {
   }
 
   void suspend() {
-    if ((word.load(std::memory_order_acquire) & waitable::phase_mask) == waitable::won) return;
+    if (waitable::number_of(word.load(std::memory_order_acquire)) != wait) return;
     if (broken == mutant::publishes_on_its_stack) {
-      if (!publish_parked(word)) return;
+      if (!published()) return;
       on_its_stack.store(false);
     } else {
       on_its_stack.store(false);
@@ -161,11 +177,28 @@ struct stage {
     on_its_stack.store(true);
   }
 
+  bool published() {
+    const std::uint32_t before = wait;
+    const bool gone = publish_parked(word, wait, may_be_interrupted, [this] {
+      return broken != mutant::ignores_the_nudge && cancel_pending.load(std::memory_order_relaxed);
+    });
+    // Decided here: by the flag.
+    if (!gone && word.visible() == waitable::decided(before, wake_reason::cancelled))
+      won(claim::taken, wake_reason::cancelled);
+    return gone;
+  }
+
   void publish() {
     if (broken == mutant::plain_publish)
-      word.store((word.load() & ~waitable::phase_mask) | waitable::parked);
-    else if (!publish_parked(word))
+      word.store(wait | waitable::parked);
+    else if (!published())
       resume();  // make_ready() of worker::arrived()
+  }
+
+  claim claim_wait(std::uint32_t meant, wake_reason why) {
+    if (broken == mutant::overlooks_the_number)
+      meant = waitable::number_of(word.load(std::memory_order_acquire));
+    return claim_word(word, meant, why);
   }
 
   void notifier() {
@@ -173,7 +206,7 @@ struct stage {
     claim got = claim::lost;
     if (listed) {
       listed = false;
-      got = claim_word(word, wake_reason::notified);
+      got = claim_wait(wait, wake_reason::notified);
       won(got, wake_reason::notified);
     }
     list_lock.release();
@@ -186,7 +219,7 @@ struct stage {
     if (armed) {
       armed = false;
       const unsigned meant = armed_for;
-      got = claim_word(word, wake_reason::timed_out);
+      got = claim_wait(wait, wake_reason::timed_out);
       model::require(got == claim::lost || meant == round, "a timer hit a later wait");
       won(got, wake_reason::timed_out);
     }
@@ -196,9 +229,9 @@ struct stage {
 
   void canceller() {
     cancel_pending.store(true, std::memory_order_relaxed);
-    const claim got = interrupt_word(word);
-    won(got, wake_reason::cancelled);
-    resume_if_must(got);
+    if (!interrupt_word(word)) return;
+    won(claim::must_resume, wake_reason::cancelled);
+    resume();
   }
 
   void check() {
@@ -329,8 +362,12 @@ TEST(ParkMutant, PublishingWithoutComparingLosesAWake) {
   EXPECT_NE(explore(notifiers_only(1), mutant::plain_publish).failure, "");
 }
 
-TEST(ParkMutant, ArmingWithoutLookingAtTheNudgeMissesACancellation) {
-  EXPECT_EQ(explore(canceller_only(1), mutant::plain_arming).failure, "the fiber waits for ever");
+TEST(ParkMutant, ParkingWithoutLookingAtTheFlagMissesACancellation) {
+  EXPECT_EQ(explore(canceller_only(1), mutant::ignores_the_nudge).failure, "the fiber waits for ever");
+}
+
+TEST(ParkMutant, AClaimOfWhateverIsUndecidedWinsAWaitTwice) {
+  EXPECT_NE(explore(notifier_and_timer(), mutant::overlooks_the_number).failure, "");
 }
 
 TEST(ParkMutant, ATimerLeftArmedHitsALaterWait) {

@@ -43,14 +43,12 @@ void arm_deadlines_in(timer_queue& queue, control& fiber, deadline_scope& scope)
 // nobody to resume.
 struct fake_wait {
   explicit fake_wait(nanos deadline) {
-    who.word = waitable::arming;
+    who.begin_wait(false);
     alarm.deadline = deadline;
     alarm.waiter = &who;
   }
   bool timed_out() const {
-    const std::uint32_t word = who.word.load();
-    return (word & waitable::phase_mask) == waitable::won &&
-           waitable::reason_of(word) == wake_reason::timed_out;
+    return !who.undecided() && waitable::reason_of(who.word) == wake_reason::timed_out;
   }
 
   waitable who{false};
@@ -157,7 +155,7 @@ TEST(TimerQueue, ATimerCanBeArmedAgain) {
   queue.add(wait.alarm);
   EXPECT_EQ(queue.expire(39), 0u);
   EXPECT_EQ(queue.expire(40), 1u);
-  wait.who.word = waitable::arming;
+  wait.who.begin_wait(false);
   wait.alarm.deadline = 50;
   queue.add(wait.alarm);
   EXPECT_EQ(queue.expire(50), 1u);
@@ -258,7 +256,7 @@ TEST(TimerQueue, AParkedFiberIsMadeReadyAndARunningOneIsNot) {
   timer_queue queue;
   fake_fiber parked(home), arming(home);
   parked.word = waitable::parked;
-  arming.word = waitable::arming;
+  arming.begin_wait(false);
   timer alarms[2];
   alarms[0].waiter = &parked;
   alarms[1].waiter = &arming;
@@ -347,9 +345,9 @@ TEST(TimerQueueStress, AfterDisarmingTheTimerTouchesNothing) {
         const bool mine = try_claim(each->who, wake_reason::notified) == claim::taken;
         if (!mine && !each->timed_out()) ++lost;
         queue.disarm(each->alarm);
-        each->who.word.store(waitable::arming);  // the next wait of the same fiber
+        each->who.begin_wait(false);  // the next wait of the same fiber
         for (int i = 0; i < 3; ++i) cpu_relax();
-        if (each->who.word.load() != waitable::arming) ++hit_later_wait;
+        if (!each->who.undecided()) ++hit_later_wait;
         each.reset();
       }
       round_over.store(round, std::memory_order_release);

@@ -52,7 +52,7 @@ inline void until_parked(std::size_t fibers) {
     all.for_each([&parked](weft::detail::control& fiber) {
       using weft::detail::waitable;
       const std::uint32_t word = fiber.word.load(std::memory_order_acquire);
-      if ((word & waitable::phase_mask) == waitable::parked) ++parked;
+      if ((word & waitable::parked) != 0) ++parked;
     });
     if (parked >= fibers) return;
     weft::yield();

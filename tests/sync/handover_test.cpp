@@ -41,7 +41,8 @@ struct participant {
   bool timer = false;
   bool canceller = false;
 
-  model::atomic<std::uint32_t> word{waitable::idle};
+  model::atomic<std::uint32_t> word{0};
+  std::uint32_t wait = 0;
   model::atomic<bool> cancel_pending{false};
   model::atomic<bool> ready{false};
   model::atomic<std::uint32_t> room{0};     // what has been received: who sent it, plus one
@@ -108,7 +109,7 @@ struct stage {
       model::require(other.in_frame, "touched a frame that its fiber has left");
       const claim got = broken == mutant::does_not_claim
                             ? claim::must_resume
-                            : claim_word(other.word, wake_reason::served);
+                            : claim_word(other.word, other.wait, wake_reason::served);
       found = got != claim::lost;
       waiting = without(waiting, [&](std::uint64_t each) { return each == entry(at, which); });
       if (found) serve(me, mine, at, which, got, batch);
@@ -177,7 +178,10 @@ struct stage {
   }
 
   void suspend(participant& self) {
-    if (!publish_parked(self.word)) return;
+    const bool parked = publish_parked(self.word, self.wait, true, [&self] {
+      return self.cancel_pending.load(std::memory_order_relaxed);
+    });
+    if (!parked) return;
     self.ready.await_exchange([&self] { return self.ready.visible(); }, false);
   }
 
@@ -217,11 +221,7 @@ struct stage {
 
   fate wait(std::size_t me, participant& self) {
     if (self.cancel_pending.load(std::memory_order_relaxed)) return fate::cancelled;
-    const std::uint32_t before = self.word.exchange(waitable::arming | waitable::interruptible);
-    if ((before & waitable::nudge) != 0 && self.cancel_pending.load(std::memory_order_relaxed)) {
-      self.word.exchange(waitable::idle);
-      return fate::cancelled;
-    }
+    self.wait = waitable::number_of(self.word.load(std::memory_order_relaxed));
     served_batch batch;
     acquire_all(self);
     const std::size_t at_once = complete_any(me, batch);
@@ -235,8 +235,6 @@ struct stage {
         const bool keeps = self.cases.size() > 1 && broken != mutant::keeps_no_handles;
         if (keeps) ++kept[self.cases[i].channel];
       }
-    } else {
-      self.word.exchange(waitable::idle);
     }
     release_all(self);
     tell_all(batch);
@@ -281,10 +279,10 @@ struct stage {
   void end_wait(claim got, std::size_t of) {
     if (got == claim::must_resume) resume(of);
   }
-  void timer(std::size_t of) { end_wait(claim_word(who[of]->word, wake_reason::timed_out), of); }
+  void timer(std::size_t of) { end_wait(claim_word(who[of]->word, who[of]->wait, wake_reason::timed_out), of); }
   void cancel(std::size_t of) {
     who[of]->cancel_pending.store(true, std::memory_order_relaxed);
-    end_wait(interrupt_word(who[of]->word), of);
+    if (interrupt_word(who[of]->word)) resume(of);
   }
 
   // Each value that was sent has been received once, by whom the outcome says.
