@@ -41,6 +41,21 @@ class ready_ring {
     return true;
   }
 
+  // The same two for a queue that has no thieves, ever: without locked instructions.
+  bool push_unshared(T* item) noexcept {
+    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+    if (tail - head_.load(std::memory_order_relaxed) >= Capacity) return false;
+    slot(tail).store(item, std::memory_order_relaxed);
+    tail_.store(tail + 1, std::memory_order_relaxed);
+    return true;
+  }
+  T* pop_unshared() noexcept {
+    const std::uint32_t head = head_.load(std::memory_order_relaxed);
+    if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
+    head_.store(head + 1, std::memory_order_relaxed);
+    return slot(head).load(std::memory_order_relaxed);
+  }
+
   // Owner or thief: the oldest.
   T* pop() noexcept {
     std::uint32_t head = head_.load(std::memory_order_acquire);
@@ -134,6 +149,21 @@ class fresh_deque {
     }
     bottom_.store(bottom + 1, std::memory_order_seq_cst);
     return item;
+  }
+
+  // The same two for a queue that has no thieves, ever.
+  bool push_unshared(T* item) noexcept {
+    const std::uint32_t bottom = bottom_.load(std::memory_order_relaxed);
+    if (distance(top_.load(std::memory_order_relaxed), bottom) >= Capacity) return false;
+    slot(bottom).store(item, std::memory_order_relaxed);
+    bottom_.store(bottom + 1, std::memory_order_relaxed);
+    return true;
+  }
+  T* pop_unshared() noexcept {
+    const std::uint32_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
+    if (distance(top_.load(std::memory_order_relaxed), bottom + 1) == 0) return nullptr;
+    bottom_.store(bottom, std::memory_order_relaxed);
+    return slot(bottom).load(std::memory_order_relaxed);
   }
 
   // Any thread: the oldest.

@@ -28,7 +28,8 @@ scheduler::scheduler(scheduler_config config)
   handlers = std::make_shared<const failure_handlers>(std::move(config.on_failure));
   workers_.reserve(config.workers);
   for (unsigned i = 0; i < config.workers; ++i)
-    workers_.push_back(std::make_unique<worker>(*this, i, config.make_poller()));
+    workers_.push_back(
+        std::make_unique<worker>(*this, i, config.make_poller(), config.workers == 1));
 }
 
 scheduler::~scheduler() {

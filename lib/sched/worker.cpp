@@ -15,8 +15,13 @@ constexpr std::size_t stack_cache = 64;    // hot stacks a worker keeps
 constexpr std::size_t stack_batch = 16;
 }  // namespace
 
-worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with)
-    : carrier(of), home_(of), index_(index), poller_(std::move(with)), random_(index * 2 + 1) {
+worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with, bool alone)
+    : carrier(of),
+      home_(of),
+      index_(index),
+      alone_(alone),
+      poller_(std::move(with)),
+      random_(index * 2 + 1) {
   shard = static_cast<std::uint16_t>(index % registry::shard_count);
 }
 
@@ -127,22 +132,37 @@ control* worker::next_runnable() noexcept {
 }
 
 control* worker::pick() noexcept {
-  if (run_next_.load(std::memory_order_relaxed) != nullptr) {
-    control* next = run_next_.exchange(nullptr, std::memory_order_acq_rel);
-    if (next != nullptr && ++run_next_streak_ <= run_next_limit) return next;
-    if (next != nullptr) enqueue_ready(*next);
-  }
+  if (run_next_.load(std::memory_order_relaxed) != nullptr)
+    if (control* next = take_run_next()) return next;
   run_next_streak_ = 0;
+  const bool others = !pinned_.empty() || inbox_filled_.load(std::memory_order_acquire);
+  // What has begun comes before what has not, so that a flood of new work delays nobody for long.
+  if (!others && tick_ % fresh_first_every != 0)
+    if (control* next = pop_ready()) return next;
+  return pick_queued();
+}
+
+control* worker::take_run_next() noexcept {
+  control* next = run_next_.load(std::memory_order_relaxed);
+  if (alone_)
+    run_next_.store(nullptr, std::memory_order_relaxed);
+  else
+    next = run_next_.exchange(nullptr, std::memory_order_acq_rel);  // the monitor may be faster
+  if (next == nullptr || ++run_next_streak_ <= run_next_limit) return next;
+  enqueue_ready(*next);
+  return nullptr;
+}
+
+control* worker::pick_queued() noexcept {
   if (!pinned_.empty() || inbox_filled_.load(std::memory_order_acquire)) {
     drain_inbox();
     // Every other pick, so that neither kind starves the other.
     if ((tick_ & 1) != 0 || !has_work_to_share())
       if (control* next = pinned_.pop()) return next;
   }
-  // What has begun comes before what has not, so that a flood of new work delays nobody for long.
   const bool ready_first = tick_ % fresh_first_every != 0;
-  control* next = ready_first ? ready_.pop() : fresh_.pop();
-  if (next == nullptr) next = ready_first ? fresh_.pop() : ready_.pop();
+  control* next = ready_first ? pop_ready() : pop_fresh();
+  if (next == nullptr) next = ready_first ? pop_fresh() : pop_ready();
   return next;
 }
 
@@ -158,18 +178,28 @@ void worker::make_ready(control& claimed) noexcept {
     enqueue_ready(claimed);
     return;
   }
-  control* before = run_next_.exchange(&claimed, std::memory_order_acq_rel);
+  control* before = run_next_.load(std::memory_order_relaxed);
+  if (before != nullptr && !alone_) before = run_next_.exchange(nullptr, std::memory_order_acq_rel);
+  run_next_.store(&claimed, std::memory_order_release);  // pairs with rescue()
   if (before != nullptr) enqueue_ready(*before);
 }
 
 void worker::enqueue_ready(control& item) noexcept {
+  if (alone_) {
+    while (!ready_.push_unshared(&item)) home_.overflowed().push(ready_.take_half());
+    return;
+  }
   while (!ready_.push(&item)) home_.overflowed().push(ready_.take_half());
-  if (home_.worker_count() > 1 && ready_.size() > 1) home_.wake_one();
+  if (ready_.size() > 1) home_.wake_one();
 }
 
 void worker::spawn(control& fresh) noexcept {
+  if (alone_) {
+    while (!fresh_.push_unshared(&fresh)) home_.injected().push(fresh_.take_half());
+    return;
+  }
   while (!fresh_.push(&fresh)) home_.injected().push(fresh_.take_half());
-  if (home_.worker_count() > 1 && fresh_.size() > 1) home_.wake_one();
+  if (fresh_.size() > 1) home_.wake_one();
 }
 
 void worker::deliver(control& pinned) noexcept {

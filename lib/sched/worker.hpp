@@ -9,9 +9,12 @@
 // (3) A fiber that ends takes the next unstarted one onto its own stack, without a switch.
 // (4) A woken fiber goes to the run-next slot, so that a hand-over stays on this core; after
 //     run_next_limit in a row it has to queue. Thieves leave the slot alone; only the monitor takes
-//     it, from a worker that is stuck.
+//     it, from a worker that is stuck. So only its worker fills the slot, and one that stands empty
+//     needs no exchange.
 // (5) One queued fiber is not worth waking a core that sleeps, two are. If its worker then does not
 //     come back within the monitor's period, the monitor wakes a thief.
+// (6) The only worker of a runtime has no thieves: nobody else touches its queues and its slot,
+//     and it needs no locked instruction for them.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -41,7 +44,7 @@ struct worker_counters {
 
 class worker final : public carrier {
  public:
-  worker(scheduler& of, unsigned index, std::unique_ptr<poller> with);
+  worker(scheduler& of, unsigned index, std::unique_ptr<poller> with, bool alone);
   ~worker();
 
   // The life of the worker's thread: returns when the scheduler has finished.
@@ -82,6 +85,10 @@ class worker final : public carrier {
   void leave(control& self, after what) noexcept;
   control* next_runnable() noexcept;
   control* pick() noexcept;
+  control* pick_queued() noexcept;
+  control* take_run_next() noexcept;
+  control* pop_ready() noexcept { return alone_ ? ready_.pop_unshared() : ready_.pop(); }
+  control* pop_fresh() noexcept { return alone_ ? fresh_.pop_unshared() : fresh_.pop(); }
   bool bind_stack(control& fresh) noexcept;
   stack* take_stack(std::uint8_t size_class) noexcept;
   void put_stack(stack* done) noexcept;
@@ -95,7 +102,12 @@ class worker final : public carrier {
   void found_work() noexcept;
   void sleep() noexcept;
   void poll_now() noexcept;
-  bool poll_due() noexcept;
+  // Counts a switch; true when the clock is to say whether the poller is due.
+  bool poll_due() noexcept {
+    if (++tick_ < ticks_per_look_) return false;
+    tick_ = 0;
+    return true;
+  }
   void expire_timers() noexcept;
   nanos next_alarm() noexcept;
   void enqueue_ready(control& item) noexcept;
@@ -104,6 +116,7 @@ class worker final : public carrier {
 
   scheduler& home_;
   const unsigned index_;
+  const bool alone_;
   std::unique_ptr<poller> poller_;
   context main_;
 

@@ -28,13 +28,6 @@ void worker::run() noexcept {
   set_current_carrier(nullptr);
 }
 
-// Counts a switch; true when the clock says that the poller is due.
-bool worker::poll_due() noexcept {
-  if (++tick_ < ticks_per_look_) return false;
-  tick_ = 0;
-  return true;
-}
-
 control* worker::find_work() noexcept {
   for (;;) {
     if (home_.finished()) return nullptr;
@@ -184,7 +177,9 @@ void worker::expire_timers() noexcept {
 }
 
 void worker::rescue() noexcept {
-  if (control* stuck = run_next_.exchange(nullptr, std::memory_order_acq_rel)) home_.submit(*stuck);
+  if (!alone_)  // else nobody could run it
+    if (control* stuck = run_next_.exchange(nullptr, std::memory_order_acq_rel))
+      home_.submit(*stuck);
   timers_.expire(poller_->now());
   poller_->poll_for_owner();
   if (has_work_to_share()) home_.wake_one();
