@@ -127,27 +127,20 @@ transfer attempt(channel_core& core, void* value) {
   }
 }
 
+// With the lock held since the attempt, so that nothing has changed; gives it up.
 template <class Way>
-transfer wait(channel_core& core, void* value, nanos deadline) {
+transfer wait(channel_core& core, void* value, nanos deadline, std::unique_lock<spin_lock>& hold) {
   parking wait(Way::name);
   party self(wait.self(), value);
-  {
-    served_batch served;
-    const std::lock_guard hold(core.lock);
-    const transfer result = Way::attempt(core, value, served);
-    if (result != transfer::not_now) {
-      wait.abandon();
-      return result;
-    }
-    Way::queue(core).push(self);
-  }
+  Way::queue(core).push(self);
+  hold.unlock();
   const wake_reason why = wait.park_until(deadline);
   if (why == wake_reason::served) {
     self.await_claimer();
     return self.outcome;
   }
   {
-    const std::lock_guard hold(core.lock);
+    const std::lock_guard again(core.lock);
     wait_list::unlink(self);
   }
   if (why == wake_reason::cancelled) throw_cancelled();
@@ -157,17 +150,26 @@ transfer wait(channel_core& core, void* value, nanos deadline) {
 // With parking: cancellation comes first, also where nothing has to be waited for.
 template <class Way>
 transfer operate(channel_core& core, void* value, nanos deadline) {
-  control* self = current_fiber();
+  control* const self = current_fiber();
   if (self != nullptr && self->cancel_pending.load(std::memory_order_relaxed))
     deliver_cancellation(*self);
-  transfer result = attempt<Way>(core, value);
-  while (result == transfer::not_now) {
-    if (has_passed(deadline)) return result;
-    result = wait<Way>(core, value, deadline);
-    if (result == transfer::not_now) return result;
-    if (result == transfer::must_grow) result = attempt<Way>(core, value);
+  for (;;) {
+    transfer result;
+    {
+      served_batch served;
+      std::unique_lock hold(core.lock);
+      result = Way::attempt(core, value, served);
+      const bool may_park = result == transfer::not_now && !has_passed(deadline);
+      const bool to_arm = self != nullptr && self->unarmed_deadlines > 0 && may_interrupt(*self);
+      if (may_park && !to_arm)
+        return wait<Way>(core, value, deadline, hold);
+      if (!may_park && result != transfer::must_grow) return result;
+    }
+    if (result == transfer::must_grow)
+      core.grow();
+    else
+      deliver_cancellation(*self);  // arms the deadlines, which is too much under a spin lock
   }
-  return result;
 }
 
 bool sent(transfer result) {
