@@ -20,7 +20,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "base/intrusive_list.hpp"
+#include "sched/injector.hpp"
 
 namespace weft::detail {
 
@@ -41,7 +41,18 @@ class ready_ring {
     return true;
   }
 
-  // The same two for a queue that has no thieves, ever: without locked instructions.
+  // Owner: all of them, if there is room. The ring is published once.
+  bool push_all(const batch<T>& items) noexcept {
+    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+    const auto count = static_cast<std::uint32_t>(items.size());
+    if (tail + count - head_.load(std::memory_order_acquire) > Capacity) return false;
+    for (std::uint32_t i = 0; i < count; ++i)
+      slot(tail + i).store(items[i], std::memory_order_relaxed);
+    tail_.store(tail + count, std::memory_order_seq_cst);  // as push()
+    return true;
+  }
+
+  // push() and pop() for a queue that has no thieves, ever: without locked instructions.
   bool push_unshared(T* item) noexcept {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     if (tail - head_.load(std::memory_order_relaxed) >= Capacity) return false;
@@ -68,9 +79,9 @@ class ready_ring {
     }
   }
 
-  // Owner: the older half, as a list.
-  intrusive_queue<T> take_half() noexcept {
-    intrusive_queue<T> out;
+  // Owner: the older half, for elsewhere.
+  batch<T> take_half() noexcept {
+    batch<T> out;
     std::uint32_t head = head_.load(std::memory_order_acquire);
     const std::uint32_t count = (tail_.load(std::memory_order_relaxed) - head) / 2;
     if (count == 0 || !head_.compare_exchange_strong(head, head + count, std::memory_order_acq_rel))
@@ -177,9 +188,9 @@ class fresh_deque {
     }
   }
 
-  // Owner: about the older half, as a list.
-  intrusive_queue<T> take_half() noexcept {
-    intrusive_queue<T> out;
+  // Owner: about the older half, for elsewhere.
+  batch<T> take_half() noexcept {
+    batch<T> out;
     for (std::uint32_t i = 0; i < Capacity / 2; ++i) {
       T* item = steal();
       if (item == nullptr) break;

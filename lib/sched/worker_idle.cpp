@@ -94,9 +94,14 @@ control* worker::take_from(injector<control>& queue, std::size_t most) noexcept 
   const std::size_t waiting = queue.size();
   if (waiting == 0) return nullptr;
   const std::size_t share = waiting / home_.worker_count() + 1;
-  auto batch = queue.take(share < most ? share : most);
-  control* first = batch.pop();
-  while (control* next = batch.pop()) enqueue_ready(*next);
+  auto taken = queue.take(share < most ? share : most);
+  control* first = taken.pop();
+  if (taken.empty()) return first;
+  if (ready_.push_all(taken)) {
+    if (!alone_ && ready_.size() > 1) home_.wake_one();
+    return first;
+  }
+  while (control* next = taken.pop()) enqueue_ready(*next);
   return first;
 }
 

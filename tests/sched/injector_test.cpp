@@ -2,8 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
 #include <thread>
 #include <vector>
+
+namespace {
+bool out_of_memory = false;
+}
+
+// What the injector asks for its chunks.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return out_of_memory ? nullptr : ::operator new(bytes);
+}
 
 namespace weft::detail {
 namespace {
@@ -14,7 +24,7 @@ struct item {
   int number = 0;
 };
 
-std::vector<int> numbers(intrusive_queue<item> got) {
+std::vector<int> numbers(batch<item> got) {
   std::vector<int> out;
   while (item* each = got.pop()) out.push_back(each->number);
   return out;
@@ -25,8 +35,8 @@ class Injector : public testing::Test {
   Injector() {
     for (int i = 0; i < 8; ++i) all[static_cast<std::size_t>(i)].number = i;
   }
-  intrusive_queue<item> batch(std::size_t from, std::size_t to) {
-    intrusive_queue<item> out;
+  batch<item> those(std::size_t from, std::size_t to) {
+    batch<item> out;
     for (std::size_t i = from; i < to; ++i) out.push(&all[i]);
     return out;
   }
@@ -38,7 +48,7 @@ class Injector : public testing::Test {
 TEST_F(Injector, GivesTheOldestFirst) {
   shared.push(&all[0]);
   shared.push(&all[1]);
-  shared.push(batch(2, 5));
+  shared.push(those(2, 5));
   shared.push(&all[5]);
   EXPECT_EQ(shared.size(), 6u);
   EXPECT_EQ(numbers(shared.take(4)), (std::vector<int>{0, 1, 2, 3}));
@@ -57,18 +67,52 @@ TEST_F(Injector, GivesNothingWhenItIsEmptyOrNothingIsWanted) {
 }
 
 TEST_F(Injector, TakesAnEmptyBatch) {
-  shared.push(intrusive_queue<item>());
+  shared.push(batch<item>());
   EXPECT_EQ(shared.size(), 0u);
   shared.push(&all[3]);
-  shared.push(intrusive_queue<item>());
+  shared.push(batch<item>());
   EXPECT_EQ(numbers(shared.take(5)), (std::vector<int>{3}));
 }
 
 TEST_F(Injector, ATakenItemMayBePushedAgain) {
-  shared.push(batch(0, 3));
+  shared.push(those(0, 3));
   auto got = shared.take(2);
   while (item* each = got.pop()) shared.push(each);
   EXPECT_EQ(numbers(shared.take(8)), (std::vector<int>{2, 0, 1}));
+}
+
+TEST(InjectorChunks, KeepTheOrderOverManyChunks) {
+  constexpr int count = 5000;
+  std::vector<item> all(count);
+  injector<item> shared;
+  int pushed = 0, taken = 0;
+  while (taken < count) {
+    for (int i = 0; i < 700 && pushed < count; ++i, ++pushed) {
+      all[static_cast<std::size_t>(pushed)].number = pushed;
+      shared.push(&all[static_cast<std::size_t>(pushed)]);
+    }
+    for (int i = 0; i < 4; ++i) {
+      auto got = shared.take(1000);
+      EXPECT_LE(got.size(), 128u);
+      while (item* each = got.pop()) EXPECT_EQ(each->number, taken++);
+    }
+    EXPECT_EQ(shared.size(), static_cast<std::size_t>(pushed - taken));
+  }
+}
+
+TEST(InjectorChunks, WithoutMemoryTheItemsAreLinkedAndKeepTheirOrder) {
+  std::vector<item> all(2000);
+  injector<item> shared;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].number = static_cast<int>(i);
+    out_of_memory = i >= 300 && i < 1200;
+    shared.push(&all[i]);
+  }
+  EXPECT_EQ(shared.size(), all.size());
+  int taken = 0;
+  for (auto got = shared.take(100); !got.empty(); got = shared.take(100))
+    while (item* each = got.pop()) EXPECT_EQ(each->number, taken++);
+  EXPECT_EQ(taken, 2000);
 }
 
 TEST(InjectorStress, EachItemIsTakenOnceAndEachProducersInOrder) {
@@ -80,20 +124,20 @@ TEST(InjectorStress, EachItemIsTakenOnceAndEachProducersInOrder) {
   std::vector<std::thread> threads;
   for (std::size_t p = 0; p < producers; ++p) {
     threads.emplace_back([&, p] {
-      intrusive_queue<item> batch;
+      batch<item> pending;
       for (int i = 0; i < each_makes; ++i) {
         item& fresh = made[p][static_cast<std::size_t>(i)];
         fresh.producer = static_cast<int>(p);
         fresh.number = i;
         if (i % 7 < 3) {
-          shared.push(std::move(batch));
-          batch = intrusive_queue<item>();
+          shared.push(pending);
+          pending = batch<item>();
           shared.push(&fresh);
         } else {
-          batch.push(&fresh);
+          pending.push(&fresh);
         }
       }
-      shared.push(std::move(batch));
+      shared.push(pending);
     });
   }
   for (std::size_t c = 0; c < consumers; ++c) {

@@ -164,7 +164,7 @@ items<8> pool;
 void take(item* got) {
   if (got != nullptr) ++got->taken;
 }
-void take_all(intrusive_queue<item> got) {
+void take_all(batch<item> got) {
   while (item* each = got.pop()) ++each->taken;
 }
 
