@@ -14,8 +14,6 @@ namespace {
 constexpr std::size_t class_bytes[block_cache::classes] = {
     control_bytes + 64, control_bytes + 192, control_bytes + 448, control_bytes + 960};
 
-constexpr std::size_t batch = 128;  // blocks that move between a cache and the store
-constexpr std::size_t cache_limit = 4 * batch;
 constexpr std::size_t store_limit = 256;  // batches a class keeps: 32,768 blocks
 
 struct chain {
@@ -42,34 +40,20 @@ std::uint8_t block_cache::class_for(std::size_t bytes) noexcept {
   return size_class;
 }
 
-void* block_cache::allocate(std::uint8_t size_class, std::size_t bytes) {
+void* block_cache::refill(std::uint8_t size_class, std::size_t bytes) {
   if (size_class == unpooled) return ::operator new(bytes);
-  free_list& list = lists_[size_class];
-  if (list.first == nullptr) {
+  {
     shared_store& from = store();
     std::lock_guard<std::mutex> hold(from.lock);
-    if (from.count[size_class] > 0) {
-      const chain got = from.batches[size_class][--from.count[size_class]];
-      list.first = static_cast<free_block*>(got.first);
-      list.count = got.count;
-    }
+    if (from.count[size_class] == 0) return ::operator new(class_bytes[size_class]);
+    const chain got = from.batches[size_class][--from.count[size_class]];
+    lists_[size_class] = {static_cast<free_block*>(got.first), got.count};
   }
-  if (list.first == nullptr) return ::operator new(class_bytes[size_class]);
-  free_block* block = list.first;
-  list.first = block->next;
-  --list.count;
-  return block;
+  return allocate(size_class, bytes);
 }
 
-void block_cache::release(void* block, std::uint8_t size_class) noexcept {
-  if (size_class == unpooled) {
-    ::operator delete(block);
-    return;
-  }
+void block_cache::give_away(std::uint8_t size_class) noexcept {
   free_list& list = lists_[size_class];
-  list.first = ::new (block) free_block{list.first};
-  if (++list.count < cache_limit) return;
-
   chain out;
   for (; out.count < batch; ++out.count) {
     free_block* moved = list.first;

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace weft::detail {
 
@@ -21,8 +22,21 @@ class block_cache {
 
   static std::uint8_t class_for(std::size_t bytes) noexcept;
 
-  void* allocate(std::uint8_t size_class, std::size_t bytes);
-  void release(void* block, std::uint8_t size_class) noexcept;
+  void* allocate(std::uint8_t size_class, std::size_t bytes) {
+    if (size_class == unpooled || lists_[size_class].first == nullptr)
+      return refill(size_class, bytes);
+    free_list& list = lists_[size_class];
+    free_block* block = list.first;
+    list.first = block->next;
+    --list.count;
+    return block;
+  }
+  void release(void* block, std::uint8_t size_class) noexcept {
+    if (size_class == unpooled) return release_shared(block, size_class);
+    free_list& list = lists_[size_class];
+    list.first = ::new (block) free_block{list.first};
+    if (++list.count == cache_limit) give_away(size_class);
+  }
 
   // For threads that have no cache.
   static void* allocate_shared(std::uint8_t size_class, std::size_t bytes);
@@ -36,6 +50,12 @@ class block_cache {
     free_block* first = nullptr;
     std::size_t count = 0;
   };
+
+  static constexpr std::size_t batch = 128;  // blocks that move between a cache and the store
+  static constexpr std::size_t cache_limit = 4 * batch;
+
+  void* refill(std::uint8_t size_class, std::size_t bytes);
+  void give_away(std::uint8_t size_class) noexcept;
 
   free_list lists_[classes];
 };

@@ -5,20 +5,6 @@
 
 namespace weft::detail {
 
-void registry::add(control& born) noexcept {
-  shard& in = shards_[born.shard];
-  std::lock_guard<spin_lock> hold(in.lock);
-  in.fibers.push_back(born);
-  in.added.store(in.added.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-}
-
-void registry::remove(control& ended) noexcept {
-  shard& in = shards_[ended.shard];
-  std::lock_guard<spin_lock> hold(in.lock);
-  intrusive_list<control, registry_hook>::erase(ended);
-  in.removed.store(in.removed.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-}
-
 std::uint16_t registry::unlist(control& ended) noexcept {
   std::lock_guard<spin_lock> hold(shards_[ended.shard].lock);
   intrusive_list<control, registry_hook>::erase(ended);

@@ -24,7 +24,7 @@ class registry {
  public:
   static constexpr std::size_t shard_count = 64;
 
-  void add(control& born) noexcept;
+  void add(control& born) noexcept;  // this and the next: control.hpp
   void remove(control& ended) noexcept;
   // The same in two steps, for a fiber that runs its user's code between the two.
   std::uint16_t unlist(control& ended) noexcept;
