@@ -8,8 +8,8 @@ namespace weft::detail {
 // initial-exec: eight bytes of static TLS buy a read without a call into the loader. The name is
 // for the instructions in the header.
 extern thread_local carrier* current asm("weft_current_carrier");
-__attribute__((tls_model("initial-exec"), visibility("hidden"), used)) thread_local carrier*
-    current = nullptr;
+__attribute__((tls_model("initial-exec"), visibility("hidden"),
+               used)) thread_local carrier* current = nullptr;
 
 namespace {
 struct dropped_at_exit {

@@ -3,7 +3,8 @@
 //
 // (1) Ours leaves out the floating-point control words, which Boost's loads at every switch and
 //     which fp_control.hpp compares instead: yield 9 ns less of 21 (AMD EPYC).
-// (2) No call and no return, also into a fresh stack: all jumps are indirect. A call would leave an entry on the CPU's
+// (2) No call and no return, also into a fresh stack: all jumps are indirect. A call would leave an
+// entry on the CPU's
 //     return stack that nothing pops, and then every return up the chain of the resumed fiber is
 //     predicted wrongly (36 ns a yield against 22).
 // (3) The stack of a context that waits begins with the address to go on at. That of a fresh one

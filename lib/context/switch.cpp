@@ -34,8 +34,8 @@ void thread_side::bind_to_this_thread() noexcept { eh_ = this_threads_eh(); }
 struct switching {
   // All that the target needs is put in place by the one who leaves: it need not do anything when
   // it arrives.
-  WEFT_INLINE_SWITCHING static thread_side* leave(context& self, context& target,
-                                                  thread_side& here, void** fake_stack) noexcept {
+  WEFT_INLINE_SWITCHING static thread_side* leave(context& self, context& target, thread_side& here,
+                                                  void** fake_stack) noexcept {
     here.to_ = &target;
     self.eh = *here.eh_;
     *here.eh_ = target.eh;

@@ -30,8 +30,7 @@ std::vector<line> collect(scheduler& of) {
   of.fibers.for_each([&lines](control& fiber) {
     const std::uint32_t word = fiber.word.load(std::memory_order_acquire);
     lines.push_back({fiber.id, fiber.name == nullptr ? "" : fiber.name,
-                     (word & waitable::parked) != 0,
-                     fiber.what.load(std::memory_order_relaxed),
+                     (word & waitable::parked) != 0, fiber.what.load(std::memory_order_relaxed),
                      fiber.since.load(std::memory_order_relaxed), fiber.spawned_at});
   });
   std::sort(lines.begin(), lines.end(), [](const line& a, const line& b) { return a.id < b.id; });

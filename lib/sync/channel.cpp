@@ -161,8 +161,7 @@ transfer operate(channel_core& core, void* value, nanos deadline) {
       result = Way::attempt(core, value, served);
       const bool may_park = result == transfer::not_now && !has_passed(deadline);
       const bool to_arm = self != nullptr && self->unarmed_deadlines > 0 && may_interrupt(*self);
-      if (may_park && !to_arm)
-        return wait<Way>(core, value, deadline, hold);
+      if (may_park && !to_arm) return wait<Way>(core, value, deadline, hold);
       if (!may_park && result != transfer::must_grow) return result;
     }
     if (result == transfer::must_grow)

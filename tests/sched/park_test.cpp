@@ -363,7 +363,8 @@ TEST(ParkMutant, PublishingWithoutComparingLosesAWake) {
 }
 
 TEST(ParkMutant, ParkingWithoutLookingAtTheFlagMissesACancellation) {
-  EXPECT_EQ(explore(canceller_only(1), mutant::ignores_the_nudge).failure, "the fiber waits for ever");
+  EXPECT_EQ(explore(canceller_only(1), mutant::ignores_the_nudge).failure,
+            "the fiber waits for ever");
 }
 
 TEST(ParkMutant, AClaimOfWhateverIsUndecidedWinsAWaitTwice) {

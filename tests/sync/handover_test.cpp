@@ -279,7 +279,9 @@ struct stage {
   void end_wait(claim got, std::size_t of) {
     if (got == claim::must_resume) resume(of);
   }
-  void timer(std::size_t of) { end_wait(claim_word(who[of]->word, who[of]->wait, wake_reason::timed_out), of); }
+  void timer(std::size_t of) {
+    end_wait(claim_word(who[of]->word, who[of]->wait, wake_reason::timed_out), of);
+  }
   void cancel(std::size_t of) {
     who[of]->cancel_pending.store(true, std::memory_order_relaxed);
     if (interrupt_word(who[of]->word)) resume(of);
