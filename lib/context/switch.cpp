@@ -92,15 +92,15 @@ void make_context(context& fresh, stack& on, context_main main) noexcept {
 #endif
   fresh.sp = prepare_stack<&switching::run>(on.top(), on.usable());
   fresh.eh = eh_state{};
-  fresh.fp = fp_default;
+  fresh.fp = fp_control{};
   fresh.main = main;
   describe_to_sanitizers(fresh, on);
 }
 
 void adopt_context(context& fresh, stack& on) noexcept {
   describe_to_sanitizers(fresh, on);
-  fp_control ended = fp_default;
-  exchange_fp_control(ended, fp_default);
+  fp_control ended;
+  exchange_fp_control(ended, fp_control{});
 }
 
 WEFT_SWITCHING thread_side* switch_to(context& self, context& target, thread_side& here) noexcept {

@@ -43,7 +43,7 @@ struct context {
   void* sp = nullptr;  // where it stopped
   eh_state eh;
   context_main main = nullptr;  // read once, when it starts
-  fp_control fp = fp_default;
+  fp_control fp;
 #ifdef WEFT_TSAN
   void* tsan = nullptr;
 #endif
