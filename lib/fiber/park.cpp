@@ -111,7 +111,7 @@ bool may_interrupt(const control&) noexcept { return current_carrier()->uncaught
 
 void deliver_cancellation(control& self) {
   if (!may_interrupt(self)) return;
-  if (self.unarmed_deadlines > 0) arm_deadlines(self);
+  if (self.unarmed_deadlines > 0) look_at_deadlines(self);
   if (self.cancel_pending.load(std::memory_order_relaxed)) throw_cancelled();
 }
 

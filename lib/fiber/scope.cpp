@@ -2,6 +2,7 @@
 #include "fiber/scope.hpp"
 
 #include <mutex>
+#include <utility>
 
 #include "fiber/control.hpp"
 
@@ -143,17 +144,29 @@ bool asked_to_stop(const control& self) noexcept {
   }
 }
 
-void arm_deadlines(control& self) noexcept {
-  for (cancel_scope* at = self.innermost; self.unarmed_deadlines > 0; at = at->outer) {
+namespace {
+
+void for_unarmed(control& self, bool parks) noexcept {
+  unsigned left = self.unarmed_deadlines;
+  for (cancel_scope* at = self.innermost; left > 0; at = at->outer) {
     if (at->expiry == nullptr || at->deadline_armed) continue;
+    --left;
+    carrier* here = current_carrier();
+    const bool over = at->expiry->deadline <= here->now();
+    if (!over && !parks && !std::exchange(at->looked_at, true)) continue;
     at->deadline_armed = true;
     --self.unarmed_deadlines;
-    carrier* here = current_carrier();
-    if (at->expiry->deadline <= here->now())
+    if (over)
       request_cancel(*at);
     else
       here->arm(*at->expiry);
   }
 }
+
+}  // namespace
+
+void arm_deadlines(control& self) noexcept { for_unarmed(self, true); }
+
+void look_at_deadlines(control& self) noexcept { for_unarmed(self, false); }
 
 }  // namespace weft::detail

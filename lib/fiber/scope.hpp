@@ -10,7 +10,8 @@
 //     lock of one of its groups; never two fibers' locks at once: the walk uses a work list.
 // (4) A request is permanent for its scope. Nothing else is: popping the scope ends its effect.
 // (5) The deadline of a scope is armed by the first park below it, not when the scope is made: most
-//     scopes end without a park, and then a deadline has cost no timer.
+//     scopes end without a park, and then a deadline has cost no timer. A mere look whether to stop
+//     compares it with the clock; the second look arms it, for many more may follow.
 // (6) A group that is opened while an exception unwinds the fiber shields, too: nothing is
 //     delivered then, so its children must not be stopped either.
 #pragma once
@@ -37,6 +38,7 @@ struct cancel_scope {
   bool shields;                 // fixed once it is pushed
   bool requested = false;       // guarded by owner->lock
   bool deadline_armed = false;  // owner only: armed, or found to have passed
+  bool looked_at = false;       // owner only
   control* owner = nullptr;
   cancel_scope* outer = nullptr;
   timer* expiry = nullptr;  // of a scope with a deadline
@@ -85,7 +87,9 @@ bool cancelled_here_alone(const cancel_scope& scope) noexcept;
 // Of the fiber that runs: what its groups belong to lives.
 bool asked_to_stop(const control& self) noexcept;
 
-// Arms the deadlines of the chain that are not armed yet. Running fiber only.
+// Arms the deadlines of the chain that are not armed yet, or only looks whether they have passed:
+// see (5). Running fiber only.
 void arm_deadlines(control& self) noexcept;
+void look_at_deadlines(control& self) noexcept;
 
 }  // namespace weft::detail

@@ -167,7 +167,7 @@ transfer operate(channel_core& core, void* value, nanos deadline) {
     if (result == transfer::must_grow)
       core.grow();
     else
-      deliver_cancellation(*self);  // arms the deadlines, which is too much under a spin lock
+      arm_deadlines(*self);  // too much under a spin lock
   }
 }
 

@@ -48,7 +48,7 @@ void check_cancelled() {
 bool cancel_requested() noexcept {
   detail::control* self = detail::current_fiber();
   if (self == nullptr) return false;
-  if (self->unarmed_deadlines > 0) arm_deadlines(*self);
+  if (self->unarmed_deadlines > 0) look_at_deadlines(*self);
   return self->cancel_pending.load(std::memory_order_relaxed);
 }
 
