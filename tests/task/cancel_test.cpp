@@ -338,6 +338,24 @@ TEST_P(Timeout, IsSeenByWhoOnlyAsks) {
   });
 }
 
+TEST_P(Timeout, ArmsNoTimerForOneLook) {
+  inside([] {
+    auto timers = [] { return weft::runtime::current()->stats().timers; };
+    const auto before = timers();
+    weft::with_timeout(1h, [&] {
+      weft::check_cancelled();
+      EXPECT_EQ(timers(), before);
+      weft::with_timeout(2h, [&] {
+        weft::check_cancelled();
+        EXPECT_EQ(timers(), before + 1) << "the outer deadline was looked at before";
+        EXPECT_FALSE(weft::cancel_requested());
+        EXPECT_EQ(timers(), before + 2);
+      });
+    });
+    EXPECT_EQ(timers(), before);
+  });
+}
+
 // For the thread sanitizer: each owner looks at its scope while the other's deadline fires.
 TEST_P(Timeout, NestedDeadlinesMayPassTogether) {
   inside([] {
