@@ -11,8 +11,8 @@
 //     left is detached first, then the loop runs dry, so uv_loop_close() cannot say EBUSY.
 // (5) Deadlines: a timerfd (nanoseconds) in the loop, set only when the next deadline changed;
 //     where there is none, one uv_timer, rounded up to milliseconds.
-// (6) wake() writes to an eventfd that is watched for edges, so that nobody has to read it. Only who
-//     sets told_to_wake_ writes; poll() does not sleep when it finds it set, and clears it last.
+// (6) wake() writes to an eventfd that is watched for edges, so that nobody has to read it. Only
+//     who sets told_to_wake_ writes; poll() does not sleep if it finds it set, and clears it last.
 // Rejected: uv_async, which reads its eventfd each time and waits, spinning, for its senders.
 #pragma once
 #include <uv.h>
