@@ -55,6 +55,23 @@ progress read_cached(file_use& use, char* to, std::size_t n, std::uint64_t at) {
   return so_far;
 }
 
+// What one call can do that needs to know neither kind nor size of the file: all n bytes are
+// cached. Returns how many, or -1 if nothing was read; then the kind is known.
+ssize_t read_at_once(file_use& use, void* to, std::size_t n, std::uint64_t at) {
+  file_state& file = use.file();
+  ssize_t got = -1;
+  if (n <= place_step && file.way.load(std::memory_order_relaxed) == calls::read_way::cached)
+    got = calls::read_cached(file.fd(), to, n, at);
+  if (got != static_cast<ssize_t>(n)) {
+    const bool regular = use.kind() == file_kind::regular;
+    if (got <= 0) return -1;
+    // A regular file that ends later has pages that are not cached.
+    if (regular && !is_at_end(file.fd(), at + static_cast<std::uint64_t>(got))) return -1;
+  }
+  spend_io(use.self(), static_cast<std::size_t>(got));
+  return got;
+}
+
 // The rest, on a thread of the pool. `streamed`: some files of /proc have no offsets.
 progress read_in_pool(file_use& use, char* to, std::size_t n, std::uint64_t at, bool streamed) {
   const int fd = use.file().fd();
@@ -82,7 +99,7 @@ std::size_t read_offsets(file_use& use, void* into, std::size_t n, std::uint64_t
   auto* to = static_cast<char*>(into);
   const stop_request stop(use.self());
   std::size_t done = 0;
-  if (use.file().kind == file_kind::regular) {
+  if (use.kind() == file_kind::regular) {
     const progress cached = read_cached(use, to, n, at);
     done = cached.done;
     if (done == n || cached.at_end || (stop && done > 0)) return done;
@@ -207,7 +224,7 @@ void note_written(file_use& use) { use.file().written.store(true, std::memory_or
 }  // namespace
 
 void file_closer::operator()(file_state* state) const noexcept {
-  state->close();
+  if (!state->closed()) state->close();
   state->orphan();
 }
 
@@ -219,24 +236,27 @@ using detail::position_hold;
 
 std::size_t file::read(void* to, std::size_t n) {
   file_use use(state_.get(), "file::read()", "read");
-  switch (use.file().kind) {
-    case file_kind::pipe:
-      return detail::read_pipe(use, to, n);
-    case file_kind::device:
-      return detail::read_device(use, to, n);
-    case file_kind::regular:
-      break;
+  if (use.may_be_regular()) {
+    const position_hold hold(use);
+    std::uint64_t& position = use.file().position;
+    const ssize_t once = detail::read_at_once(use, to, n, position);
+    if (once >= 0 || use.kind() == file_kind::regular) {
+      const std::size_t got = once >= 0 ? static_cast<std::size_t>(once)
+                                        : detail::read_offsets(use, to, n, position, true);
+      position += got;
+      return got;
+    }
   }
-  const position_hold hold(use);
-  const std::size_t got = detail::read_offsets(use, to, n, use.file().position, true);
-  use.file().position += got;
-  return got;
+  return use.kind() == file_kind::pipe ? detail::read_pipe(use, to, n)
+                                       : detail::read_device(use, to, n);
 }
 
 std::size_t file::read_at(void* to, std::size_t n, std::uint64_t offset) {
   file_use use(state_.get(), "file::read_at()", "read");
   detail::check_offset(use, offset);
-  return detail::read_offsets(use, to, n, offset, false);
+  const ssize_t once = use.may_be_regular() ? detail::read_at_once(use, to, n, offset) : -1;
+  return once >= 0 ? static_cast<std::size_t>(once)
+                   : detail::read_offsets(use, to, n, offset, false);
 }
 
 void file::write(const void* from, std::size_t n) {
@@ -244,8 +264,8 @@ void file::write(const void* from, std::size_t n) {
   if (n == 0) return;
   const auto* bytes = static_cast<const char*>(from);
   detail::note_written(use);
-  if (use.file().kind == file_kind::pipe) return detail::write_pipe(use, bytes, n);
-  if (use.file().kind == file_kind::device || use.file().appends)
+  if (use.kind() == file_kind::pipe) return detail::write_pipe(use, bytes, n);
+  if (use.kind() == file_kind::device || use.file().appends)
     return detail::write_stream(use, bytes, n);
   const position_hold hold(use);
   const detail::progress so_far = detail::write_offsets(use, bytes, n, use.file().position);

@@ -2,10 +2,13 @@
 #include "io/file_calls.hpp"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "io/direct_calls.hpp"
 
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -62,13 +65,22 @@ __attribute__((noinline)) int open(const char* path, int flags, unsigned permiss
 
 __attribute__((noinline)) int close(int fd) noexcept {
   // Never repeated: after EINTR Linux has closed it.
+#if WEFT_DIRECT_CALLS
+  if (syscall(SYS_close, fd) == 0) return 0;
+#else
   if (::close(fd) == 0) return 0;
+#endif
   const int error = errno;
   return error == EINTR ? 0 : -error;
 }
 
 __attribute__((noinline)) int duplicate(int fd) noexcept {
   return repeat([&] { return fcntl(fd, F_DUPFD_CLOEXEC, 0); });
+}
+
+__attribute__((noinline)) bool tells_bytes(int fd) noexcept {
+  int ignored = 0;
+  return ioctl(fd, FIONREAD, &ignored) == 0;
 }
 
 __attribute__((noinline)) int status(int fd, struct stat& out) noexcept {
@@ -114,12 +126,20 @@ bool lives_in_memory(int fd) noexcept {
 
 }  // namespace
 
+__attribute__((noinline)) ssize_t read_cached(int fd, void* to, std::size_t n,
+                                              std::uint64_t at) noexcept {
+  const iovec room{to, n};
+#if WEFT_DIRECT_CALLS
+  return repeat([&] { return syscall(SYS_preadv2, fd, &room, 1L, at, 0L, RWF_NOWAIT); });
+#else
+  return repeat([&] { return preadv2(fd, &room, 1, static_cast<off_t>(at), RWF_NOWAIT); });
+#endif
+}
+
 __attribute__((noinline)) ssize_t read_in_place(int fd, std::atomic<read_way>& way, void* to,
                                                 std::size_t n, std::uint64_t at) noexcept {
   if (way.load(std::memory_order_relaxed) == read_way::cached) {
-    const iovec room{to, n};
-    const ssize_t got =
-        repeat([&] { return preadv2(fd, &room, 1, static_cast<off_t>(at), RWF_NOWAIT); });
+    const ssize_t got = read_cached(fd, to, n, at);
     if (got > 0 || n == 0) return got;
     if (got == 0) {
       // Linux 5.9 and 5.10 also say 0 where nothing is cached: preadv2(2), BUGS.
@@ -135,6 +155,8 @@ __attribute__((noinline)) ssize_t read_in_place(int fd, std::atomic<read_way>& w
 }
 
 #else
+
+ssize_t read_cached(int, void*, std::size_t, std::uint64_t) noexcept { return -EOPNOTSUPP; }
 
 ssize_t read_in_place(int, std::atomic<read_way>&, void*, std::size_t, std::uint64_t) noexcept {
   return -EAGAIN;

@@ -22,6 +22,8 @@ int open_cached(const char* path, int flags) noexcept;
 int open(const char* path, int flags, unsigned permissions) noexcept;
 int close(int fd) noexcept;
 int duplicate(int fd) noexcept;
+// What is open is certainly not a directory; asks neither a disk nor a server.
+bool tells_bytes(int fd) noexcept;
 int status(int fd, struct stat& out) noexcept;
 int truncate(int fd, std::uint64_t size) noexcept;
 int sync(int fd) noexcept;
@@ -35,6 +37,9 @@ ssize_t write_at(int fd, const void* from, std::size_t n, std::uint64_t at) noex
 // How a regular file can be read: in place as far as it is cached; in place always, since its pages
 // are memory like the process's own (tmpfs); or by a thread only.
 enum class read_way : unsigned char { cached, memory, thread };
+
+// Reads what is cached, or says why not; nothing of `way` below.
+ssize_t read_cached(int fd, void* to, std::size_t n, std::uint64_t at) noexcept;
 
 // Reads without blocking, or says -EAGAIN. Corrects `way` by what the file system can do.
 ssize_t read_in_place(int fd, std::atomic<read_way>& way, void* to, std::size_t n,

@@ -56,19 +56,27 @@ file_kind kind_of(const struct stat& about, const char* verb, const std::string&
 
 weft::file adopt_file(unique_fd fd, const std::string& path, open_mode mode,
                       std::uint64_t position) {
-  struct stat about;
-  if (const int error = calls::status(fd.get(), about)) throw_file_error(error, "open", path);
   const auto has = [mode](open_mode one) {
     return (static_cast<unsigned>(mode) & static_cast<unsigned>(one)) != 0;
   };
   const bool writes = has(open_mode::write) || has(open_mode::append);
-  const file_kind kind = kind_of(about, "open", path);
-  auto* state = new file_state(std::move(fd), path, kind, has(open_mode::append));
-  state->awaits_writer = kind == file_kind::pipe && !writes;
+  const int number = fd.get();
+  weft::file made =
+      file_access::make(new file_state(std::move(fd), path, writes, has(open_mode::append)));
+  file_state& state = file_access::state(made);
+  state.position = position;
+  if (!writes && calls::tells_bytes(number)) return made;
+  struct stat about;
+  if (const int error = calls::status(number, about)) throw_file_error(error, "open", path);
+  state.classify(about, "open");
+  return made;
+}
+
+void file_state::classify(const struct stat& about, const char* verb) {
+  const file_kind found = kind_of(about, verb, path);
   // A block device tells no size, so a short read could not be told from the end.
-  if (S_ISBLK(about.st_mode)) state->way = calls::read_way::thread;
-  state->position = position;
-  return file_access::make(state);
+  if (S_ISBLK(about.st_mode)) way.store(calls::read_way::thread, std::memory_order_relaxed);
+  kind.store(found, std::memory_order_release);  // pairs with file_use::kind()
 }
 
 // ---- the operations under way
@@ -104,15 +112,16 @@ int file_state::close() noexcept {
   return leave();
 }
 
+// Once, when it is closed.
 void file_state::orphan() noexcept {
-  word_.fetch_add(one_use, std::memory_order_acq_rel);
-  word_.fetch_or(closed_ | orphaned_, std::memory_order_acq_rel);
+  word_.fetch_add(one_use + orphaned_, std::memory_order_acq_rel);
   leave();
 }
 
 // By an operation that was the only one under way in a closed file. It may park meanwhile, and then
 // others come and go.
 int file_state::let_go() noexcept {
+  if (fd() < 0) return 0;
   const int fd = fd_.exchange(-1, std::memory_order_acq_rel);
   if (fd < 0) return 0;
   if (watch* there = watch_.exchange(nullptr, std::memory_order_acq_rel)) there->release();
@@ -158,6 +167,15 @@ file_state& referred(file_state* of, const char* verb) {
 }
 
 }  // namespace
+
+file_kind file_use::kind() {
+  const file_kind known = file_.kind.load(std::memory_order_acquire);
+  if (known != file_kind::unasked) return known;
+  struct stat about;
+  if (const int error = calls::status(file_.fd(), about)) fail(error);
+  file_.classify(about, verb_);
+  return file_.kind.load(std::memory_order_relaxed);
+}
 
 file_use::file_use(file_state* of, const char* operation, const char* verb)
     : self_(begin_io(operation)), verb_(verb), file_(referred(of, verb)) {

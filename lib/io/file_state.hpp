@@ -9,7 +9,10 @@
 //     one to leave an orphaned file frees this object.
 // (3) The descriptor is non-blocking, which matters to pipes and devices only. Readiness is awaited
 //     on a duplicate: closing the watch closes that, not the descriptor an operation may be using.
-// (4) A regular file is read and written at explicit offsets, so the kernel's own position, and the
+// (4) Asking for the kind of a file costs a sixth of opening, reading and closing a small one. So
+// it
+//     waits: if the first read gets all it wants from the page cache, there is no need to know.
+// (5) A regular file is read and written at explicit offsets, so the kernel's own position, and the
 //     lock that protects it there, are not used.
 #pragma once
 #include <atomic>
@@ -24,6 +27,7 @@
 namespace weft::detail {
 
 enum class file_kind : unsigned char {
+  unasked,  // opened to read, and no directory: the first use asks
   regular,  // block devices too: has offsets, reads in place or in the pool
   pipe,     // reads and writes in place, waits for readiness
   device,   // in the pool, since a driver may ignore O_NONBLOCK; waits for readiness as well
@@ -42,15 +46,15 @@ file_kind kind_of(const struct stat& about, const char* verb, const std::string&
 
 class file_state {
  public:
-  file_state(unique_fd fd, const std::string& opened_by, file_kind what, bool append)
-      : path(opened_by), kind(what), appends(append), fd_(fd.get()) {
+  file_state(unique_fd fd, const std::string& opened_by, bool write, bool append)
+      : path(opened_by), appends(append), awaits_writer(!write), fd_(fd.get()) {
     fd.release();
   }
 
   const std::string path;
-  const file_kind kind;
   const bool appends;
-  std::atomic<bool> awaits_writer{false};  // a pipe that perhaps has had no writer yet
+  std::atomic<file_kind> kind{file_kind::unasked};
+  std::atomic<bool> awaits_writer;  // for a pipe: perhaps it has had no writer yet
   std::atomic<calls::read_way> way{calls::read_way::cached};
   std::atomic<bool> written{false};  // then closing may block
   std::atomic<bool> position_taken{false};
@@ -61,6 +65,9 @@ class file_state {
   int close() noexcept;
   void orphan() noexcept;
   bool closed() const noexcept { return (word_.load(std::memory_order_acquire) & closed_) != 0; }
+
+  // Sets the kind, and the way to read that goes with it.
+  void classify(const struct stat& about, const char* verb);
 
   // During an operation only.
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
@@ -90,6 +97,10 @@ class file_use {
 
   control& self() noexcept { return self_; }
   file_state& file() noexcept { return file_; }
+  file_kind kind();  // asks for it, if nobody has yet
+  bool may_be_regular() const noexcept {
+    return file_.kind.load(std::memory_order_acquire) <= file_kind::regular;
+  }
   [[noreturn]] void fail(int code) { throw_file_error(code, verb_, file_.path); }
   void wait_ready(direction which) { file_.wait_ready(which, verb_); }
 
@@ -116,6 +127,7 @@ class position_hold {
 
 struct file_access {
   static weft::file make(file_state* state) { return weft::file(state); }
+  static file_state& state(const weft::file& of) { return *of.state_; }
 };
 
 // Makes a file of an open descriptor.

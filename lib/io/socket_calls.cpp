@@ -8,6 +8,8 @@
 
 #include <cerrno>
 
+#include "io/direct_calls.hpp"
+
 #define WEFT_CALL __attribute__((noinline))
 
 namespace weft::detail::calls {
@@ -75,6 +77,19 @@ WEFT_CALL int pending_error(int fd) noexcept {
   return failed != 0 ? failed : -error;
 }
 
+#if WEFT_DIRECT_CALLS && defined(SYS_recvfrom) && defined(SYS_sendto)
+
+WEFT_CALL ssize_t receive(int fd, void* to, std::size_t n) noexcept {
+  return repeat([&] { return ::syscall(SYS_recvfrom, fd, to, n, MSG_DONTWAIT, nullptr, nullptr); });
+}
+
+WEFT_CALL ssize_t send(int fd, const void* from, std::size_t n) noexcept {
+  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  return repeat([&] { return ::syscall(SYS_sendto, fd, from, n, flags, nullptr, 0L); });
+}
+
+#else
+
 WEFT_CALL ssize_t receive(int fd, void* to, std::size_t n) noexcept {
   return repeat([&] { return ::recv(fd, to, n, MSG_DONTWAIT); });
 }
@@ -82,6 +97,8 @@ WEFT_CALL ssize_t receive(int fd, void* to, std::size_t n) noexcept {
 WEFT_CALL ssize_t send(int fd, const void* from, std::size_t n) noexcept {
   return repeat([&] { return ::send(fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL); });
 }
+
+#endif
 
 WEFT_CALL ssize_t send_pieces(int fd, iovec* pieces, std::size_t count) noexcept {
   msghdr message{};

@@ -9,6 +9,8 @@
 #include "sched/worker.hpp"
 
 #ifdef __linux__
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -26,16 +28,11 @@ namespace {
 
 loop::loop() : descriptors_(std::make_unique<poll_set>()) {
   if (int code = uv_loop_init(&uv_)) throw_uv(code, "weft: cannot open an event loop");
-  if (int code = uv_async_init(&uv_, &wake_up_, [](uv_async_t*) {})) {
-    uv_loop_close(&uv_);
-    throw_uv(code, "weft: cannot open an event loop");
-  }
+  uv_.data = this;
   try {
-    open_alarm();
+    open_handles();
   } catch (...) {
-    uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
-    uv_run(&uv_, UV_RUN_DEFAULT);
-    uv_loop_close(&uv_);
+    close_handles();
     throw;
   }
 }
@@ -45,28 +42,21 @@ loop::~loop() {
   run_posted();
   while (watch* left = watches_.front()) left->forget_loop();
   descriptors_->close_handle();
-  uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&alarm_), nullptr);
-  uv_run(&uv_, UV_RUN_DEFAULT);
-  WEFT_CHECK(uv_loop_close(&uv_) == 0);
-#ifdef __linux__
-  ::close(alarm_fd_);
-#endif
+  close_handles();
 }
 
 void loop::poll(nanos until) noexcept {
   std::lock_guard<std::mutex> hold(access_);
   run_posted();
-  if (until <= now()) {
+  if (until <= 0 || told_to_wake() || until <= now()) {
     if (busy_.load(std::memory_order_relaxed) > 0) uv_run(&uv_, UV_RUN_NOWAIT);
   } else {
     set_alarm(until);
     uv_run(&uv_, UV_RUN_ONCE);
   }
+  forget_wake_ups();
   run_posted();
 }
-
-void loop::wake() noexcept { uv_async_send(&wake_up_); }
 
 bool loop::poll_for_owner() noexcept {
   std::unique_lock<std::mutex> hold(access_, std::try_to_lock);
@@ -109,19 +99,55 @@ loop& loop::current() {
 
 #ifdef __linux__
 
-void loop::open_alarm() {
-  alarm_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (alarm_fd_ < 0) throw_uv(-errno, "weft: cannot open a timer");
-  if (int code = uv_poll_init(&uv_, &alarm_, alarm_fd_)) {
-    ::close(alarm_fd_);
-    throw_uv(code, "weft: cannot open a timer");
+void loop::wake() noexcept {
+  // Pairs with told_to_wake() and forget_wake_ups(): what the waker did before is seen after.
+  if (told_to_wake_.exchange(true, std::memory_order_acq_rel)) return;
+  constexpr std::uint64_t one = 1;
+  while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+bool loop::told_to_wake() const noexcept { return told_to_wake_.load(std::memory_order_acquire); }
+
+void loop::forget_wake_ups() noexcept {
+  if (told_to_wake()) told_to_wake_.exchange(false, std::memory_order_acq_rel);
+}
+
+// Takes the descriptor over.
+void loop::open_handle(uv_poll_t& handle, int& place, int fd, uv_poll_cb on_event) {
+  constexpr auto what = "weft: cannot open an event loop";
+  if (fd < 0) throw_uv(-errno, what);
+  if (int code = uv_poll_init(&uv_, &handle, fd)) {
+    ::close(fd);
+    throw_uv(code, what);
   }
+  place = fd;
+  uv_poll_start(&handle, UV_READABLE, on_event);
+}
+
+void loop::open_handles() {
+  open_handle(wake_up_, wake_fd_, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+              [](uv_poll_t*, int, int) {});
   // Setting it anew clears an expiry, so the descriptor is never read.
-  uv_poll_start(&alarm_, UV_READABLE, [](uv_poll_t* self, int, int) {
-    auto* me = static_cast<loop*>(self->loop->data);
-    me->alarm_at_ = 0;
-  });
-  uv_.data = this;
+  open_handle(alarm_, alarm_fd_, timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+              [](uv_poll_t* self, int, int) {
+                auto* me = static_cast<loop*>(self->loop->data);
+                me->alarm_at_ = 0;
+              });
+  uv_run(&uv_, UV_RUN_NOWAIT);  // libuv registers when it polls, and knows of no edges
+  epoll_event edges{};
+  edges.events = EPOLLIN | EPOLLET;
+  edges.data.fd = wake_fd_;
+  if (epoll_ctl(uv_backend_fd(&uv_), EPOLL_CTL_MOD, wake_fd_, &edges) != 0)
+    throw_uv(-errno, "weft: cannot open an event loop");
+}
+
+void loop::close_handles() noexcept {
+  if (wake_fd_ >= 0) uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
+  if (alarm_fd_ >= 0) uv_close(reinterpret_cast<uv_handle_t*>(&alarm_), nullptr);
+  uv_run(&uv_, UV_RUN_DEFAULT);
+  WEFT_CHECK(uv_loop_close(&uv_) == 0);
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+  if (alarm_fd_ >= 0) ::close(alarm_fd_);
 }
 
 void loop::set_alarm(nanos deadline) noexcept {
@@ -137,9 +163,24 @@ void loop::set_alarm(nanos deadline) noexcept {
 
 #else
 
-void loop::open_alarm() {
+void loop::wake() noexcept { uv_async_send(&wake_up_); }
+
+bool loop::told_to_wake() const noexcept { return false; }
+
+void loop::forget_wake_ups() noexcept {}
+
+void loop::open_handles() {
   uv_timer_init(&uv_, &alarm_);
-  uv_.data = this;
+  if (int code = uv_async_init(&uv_, &wake_up_, [](uv_async_t*) {}))
+    throw_uv(code, "weft: cannot open an event loop");
+  has_wake_up_ = true;
+}
+
+void loop::close_handles() noexcept {
+  uv_close(reinterpret_cast<uv_handle_t*>(&alarm_), nullptr);
+  if (has_wake_up_) uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), nullptr);
+  uv_run(&uv_, UV_RUN_DEFAULT);
+  WEFT_CHECK(uv_loop_close(&uv_) == 0);
 }
 
 void loop::set_alarm(nanos deadline) noexcept {

@@ -2,8 +2,7 @@
 // Its worker polls; fibers and other threads reach the loop through execute().
 //
 // (1) libuv is entered only with access_ held: by the owner while it polls (also while it sleeps in
-//     there), by a fiber for one call, by the monitor for a stuck owner. Only uv_async_send is
-//     called without it.
+//     there), by a fiber for one call, by the monitor for a stuck owner. Only wake() does without.
 // (2) Who cannot get access at once posts a task and wakes the loop; posted tasks run in order, and
 //     before any task that gets access directly. So two tasks of one object never overtake each
 //     other.
@@ -12,6 +11,9 @@
 //     left is detached first, then the loop runs dry, so uv_loop_close() cannot say EBUSY.
 // (5) Deadlines: a timerfd (nanoseconds) in the loop, set only when the next deadline changed;
 //     where there is none, one uv_timer, rounded up to milliseconds.
+// (6) wake() writes to an eventfd that is watched for edges, so that nobody has to read it. Only
+//     who sets told_to_wake_ writes; poll() does not sleep if it finds it set, and clears it last.
+// Rejected: uv_async, which reads its eventfd each time and waits, spinning, for its senders.
 #pragma once
 #include <uv.h>
 
@@ -63,16 +65,26 @@ class loop final : public poller {
  private:
   void run_posted() noexcept;
   void set_alarm(nanos deadline) noexcept;
-  void open_alarm();
+  bool told_to_wake() const noexcept;
+  void forget_wake_ups() noexcept;
+  void open_handles();
+  void close_handles() noexcept;
+#ifdef __linux__
+  void open_handle(uv_poll_t& handle, int& place, int fd, uv_poll_cb on_event);
+#endif
 
   std::mutex access_;
   uv_loop_t uv_;
-  uv_async_t wake_up_;
   nanos alarm_at_ = never;
 #ifdef __linux__
+  std::atomic<bool> told_to_wake_{false};
+  int wake_fd_ = -1;
+  uv_poll_t wake_up_;
   int alarm_fd_ = -1;
   uv_poll_t alarm_;
 #else
+  bool has_wake_up_ = false;
+  uv_async_t wake_up_;
   uv_timer_t alarm_;
 #endif
   spin_lock posted_lock_;

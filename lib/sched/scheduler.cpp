@@ -7,6 +7,10 @@
 
 #include "base/assert.hpp"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 namespace weft::detail {
 namespace {
 
@@ -18,11 +22,20 @@ constexpr auto monitor_period = 10ms;
 constexpr unsigned quiet_periods = 100;
 constexpr unsigned trim_periods = 100;
 
+unsigned usable_cpus() noexcept {
+#ifdef __linux__
+  cpu_set_t mine;
+  if (sched_getaffinity(0, sizeof mine, &mine) == 0) return static_cast<unsigned>(CPU_COUNT(&mine));
+#endif
+  return std::thread::hardware_concurrency();
+}
+
 }  // namespace
 
 scheduler::scheduler(scheduler_config config)
     : use_calling_thread_(config.use_calling_thread),
       with_monitor_(config.monitor),
+      several_cpus_(usable_cpus() > 1),
       stack_class_(stacks::class_for(config.stack_bytes)),
       idle_(config.workers) {
   handlers = std::make_shared<const failure_handlers>(std::move(config.on_failure));
@@ -111,6 +124,7 @@ void scheduler::submit(control& ready) noexcept {
   if (ready.pinned_to != nullptr) {
     static_cast<worker*>(ready.pinned_to)->deliver(ready);
   } else {
+    posts_.fetch_add(1, std::memory_order_relaxed);
     injected_.push(&ready);
     wake_one();
   }
@@ -120,6 +134,10 @@ void scheduler::submit(control& ready) noexcept {
 void scheduler::disarm(timer& entry) noexcept { entry.queue->disarm(entry); }
 
 void scheduler::wake_one() noexcept {
+  if (!idle_.anyone_to_wake()) return;
+  carrier* here = current_carrier();
+  // It decides when it knows all; and it stands among the sleepers itself.
+  if (here != nullptr && &here->home == this && static_cast<worker*>(here)->gathers()) return;
   const int sleeper = idle_.pick_sleeper();
   if (sleeper >= 0) workers_[static_cast<unsigned>(sleeper)]->wake();
 }
@@ -161,6 +179,7 @@ void scheduler::monitor_main() noexcept {
       last.stuck_for = busy && now == last.progress ? last.stuck_for + 1 : 0;
       last.progress = now;
       if (last.stuck_for >= 2) each.rescue();
+      if (busy && each.queued() > 1) wake_one();  // it may have judged wrongly, see share_backlog()
     }
     const bool active = active_.exchange(false, std::memory_order_relaxed) || any_in_fiber;
     quiet = active ? 0 : quiet + 1;

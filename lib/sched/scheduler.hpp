@@ -75,6 +75,15 @@ class scheduler final : public fiber_home {
   injector<control>& injected() noexcept { return injected_; }
   std::uint8_t stack_class() const noexcept { return stack_class_; }
 
+  // How many fibers were made ready by threads that are not ours.
+  std::uint64_t posts() const noexcept { return posts_.load(std::memory_order_relaxed); }
+  // One worker at a time lingers, and none where it would keep the others from running.
+  bool try_linger() noexcept {
+    return several_cpus_ && !lingers_.load(std::memory_order_relaxed) &&
+           !lingers_.exchange(true, std::memory_order_relaxed);
+  }
+  void stop_lingering() noexcept { lingers_.store(false, std::memory_order_relaxed); }
+
   // A worker was busy just now: the monitor should be awake. Cheap when it is.
   void note_activity() noexcept {
     if (!active_.load(std::memory_order_relaxed)) active_.store(true, std::memory_order_relaxed);
@@ -91,6 +100,7 @@ class scheduler final : public fiber_home {
 
   const bool use_calling_thread_;
   const bool with_monitor_;
+  const bool several_cpus_;
   const std::uint8_t stack_class_;
   idle_set idle_;
   injector<control> overflowed_;
@@ -98,7 +108,9 @@ class scheduler final : public fiber_home {
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
 
-  std::atomic<bool> stopping_{false};    // seq_cst against registry::add, see begin_stop()
+  std::atomic<bool> stopping_{false};  // seq_cst against registry::add, see begin_stop()
+  std::atomic<std::uint64_t> posts_{0};
+  std::atomic<bool> lingers_{false};
   std::atomic<unsigned> submitting_{0};  // threads inside submit(); join() waits for them
   spin_lock outside_;                    // starts from outside against stopping_
   std::atomic<bool> finished_{false};

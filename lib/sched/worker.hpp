@@ -62,6 +62,7 @@ class worker final : public carrier {
   void wake() noexcept { poller_->wake(); }
   void deliver(control& pinned) noexcept;  // a fiber pinned to this worker, made ready elsewhere
   bool has_work_to_share() const noexcept { return ready_.size() > 0 || fresh_.size() > 0; }
+  bool gathers() const noexcept { return gathering_; }  // by itself
   poller& loop() noexcept { return *poller_; }
   unsigned index() const noexcept { return index_; }
 
@@ -98,10 +99,13 @@ class worker final : public carrier {
   control* take_shared() noexcept;
   control* take_from(injector<control>& queue, std::size_t most) noexcept;
   control* search() noexcept;
+  control* linger() noexcept;
   control* steal_from(worker& victim) noexcept;
   void found_work() noexcept;
   void sleep() noexcept;
   void poll_now() noexcept;
+  void gather(nanos until) noexcept;
+  void share_backlog() noexcept;
   // Counts a switch; true when the clock is to say whether the poller is due.
   bool poll_due() noexcept {
     if (++tick_ < ticks_per_look_) return false;
@@ -130,6 +134,12 @@ class worker final : public carrier {
   unsigned tick_ = 0;
   unsigned ticks_per_look_ = 64;
   nanos last_poll_ = 0;
+  std::uint64_t switches_then_ = 0;   // at the last poll
+  nanos usual_run_ = 1'000'000;       // of a fiber, between two switches
+  std::uint64_t posts_then_ = 0;      // when it last thought of lingering
+  unsigned lingered_in_vain_ = 0;     // times in a row
+  unsigned posts_to_sleep_over_ = 0;  // before it lingers again
+  bool gathering_ = false;
   bool searching_ = false;
   bool new_work_first_ = false;
   std::uint32_t random_;

@@ -1,5 +1,6 @@
 // The waiting half of a worker: polling, stealing, sleeping. Runs on the thread's own context.
 // See worker.hpp and idle.hpp for the rules.
+#include <algorithm>
 #include <mutex>
 
 #include "context/overflow.hpp"
@@ -16,6 +17,14 @@ constexpr unsigned most_ticks = 64;
 constexpr std::size_t shared_batch = 128;
 constexpr std::size_t many_timers = 64;
 constexpr nanos shared_wake_period = 100'000;
+
+// Waking a core costs both sides some microseconds, and it comes tens of them later. So what a poll
+// has brought is shared if it keeps this worker busy for longer, going by how long its fibers have
+// run lately. Where that guess is wrong the monitor corrects it.
+constexpr nanos worth_a_wake = 100'000;
+
+constexpr nanos linger_time = 50'000;
+constexpr unsigned most_in_vain = 6;  // then 63 posts are slept over
 
 }  // namespace
 
@@ -75,6 +84,10 @@ control* worker::find_work() noexcept {
       found_work();
       return next;
     }
+    if (control* next = linger()) {
+      found_work();
+      return next;
+    }
     sleep();
   }
 }
@@ -121,6 +134,37 @@ control* worker::search() noexcept {
   return nullptr;
 }
 
+// A thread that has just given us a fiber to run often waits for it and then gives us the next:
+// such a ping-pong is ten times as fast if nobody has to wake us. So wait for it awake, as a
+// searcher; but briefly, only after such a gift, and less and less often when nothing comes.
+control* worker::linger() noexcept {
+  const std::uint64_t posts = home_.posts();
+  if (posts == posts_then_) return nullptr;
+  posts_then_ = posts;
+  if (posts_to_sleep_over_ > 0) {
+    --posts_to_sleep_over_;
+    return nullptr;
+  }
+  const nanos end = poller_->now() + linger_time;
+  if (timers_.earliest() <= end || !home_.try_linger()) return nullptr;
+  control* got = nullptr;
+  if (searching_ || (searching_ = home_.idle().try_search())) {
+    for (unsigned i = 1; got == nullptr && !inbox_filled_.load(std::memory_order_relaxed); ++i) {
+      for (int pause = 0; pause < 8; ++pause) cpu_relax();
+      got = take_shared();
+      if (got != nullptr || i % 16 != 0) continue;
+      poll_now();
+      got = pick();
+      if (got == nullptr) got = search();
+      if (poller_->now() >= end) break;
+    }
+    lingered_in_vain_ = got != nullptr ? 0 : std::min(lingered_in_vain_ + 1, most_in_vain);
+    posts_to_sleep_over_ = (1u << lingered_in_vain_) - 1;
+  }
+  home_.stop_lingering();
+  return got;
+}
+
 control* worker::steal_from(worker& victim) noexcept {
   if (control* got = victim.ready_.steal_half(ready_)) return got;
   return victim.fresh_.steal();
@@ -149,15 +193,14 @@ void worker::sleep() noexcept {
   const bool found = anything_to_do();  // the last look, after publishing
   if (!found) {
     worker_counters::bump(counters_.sleeps);
-    worker_counters::bump(counters_.polls);
-    poller_->poll(next_alarm());
-    expire_timers();
-    last_poll_ = coarse_now;
+    gather(next_alarm());
   }
   if (!home_.idle().retract(index_))
     searching_ = true;  // idle.hpp (4)
   else if (found)
     searching_ = home_.idle().try_search();  // idle.hpp (2): who pushed relied on us
+  else
+    share_backlog();
 }
 
 // When to wake for timers. With many of them armed, several may as well share one wake-up: each
@@ -170,10 +213,29 @@ nanos worker::next_alarm() noexcept {
 }
 
 void worker::poll_now() noexcept {
+  gather(0);
+  share_backlog();
+}
+
+// Takes what the poller and the timers have; whether to wake others for it is decided afterwards.
+void worker::gather(nanos until) noexcept {
+  const std::uint64_t switches = counters_.switches.load(std::memory_order_relaxed);
+  if (const std::uint64_t runs = switches - switches_then_) {
+    const nanos each = (poller_->now() - last_poll_) / static_cast<nanos>(runs);
+    usual_run_ += (each - usual_run_) / 4;
+    switches_then_ = switches;
+  }
   worker_counters::bump(counters_.polls);
-  poller_->poll(0);
+  gathering_ = true;
+  poller_->poll(until);
   expire_timers();
+  gathering_ = false;
   last_poll_ = coarse_now;
+}
+
+void worker::share_backlog() noexcept {
+  const std::size_t waiting = queued();
+  if (waiting > 1 && static_cast<nanos>(waiting) * usual_run_ >= worth_a_wake) home_.wake_one();
 }
 
 void worker::expire_timers() noexcept {

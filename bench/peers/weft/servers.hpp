@@ -1,13 +1,14 @@
 // The servers: echo, and http with Beast's parser or (kind=raw) with none worth the name.
 #pragma once
+#include <array>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <weft/tcp.hpp>
 
-#include "../../../samples/http/beast_stream.hpp"
 #include "../common/program.hpp"
 
 namespace workloads {
@@ -34,22 +35,58 @@ inline void raw_http_client(weft::tcp_stream client) {
   }
 }
 
+// Beast's parser, which checks the whole request and here keeps nothing of it: what the answer
+// depends on, keep_alive(), it knows itself.
+class request_check final : public boost::beast::http::basic_parser<true> {
+  using text = boost::beast::string_view;
+  using error = boost::beast::error_code;
+
+  void on_request_impl(boost::beast::http::verb, text, text, int, error&) override {}
+  void on_response_impl(int, text, int, error&) override {}
+  void on_field_impl(boost::beast::http::field, text, text, error&) override {}
+  void on_header_impl(error&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, error&) override {}
+  std::size_t on_body_impl(text body, error&) override { return body.size(); }
+  void on_chunk_header_impl(std::uint64_t, text, error&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, text body, error&) override { return body.size(); }
+  void on_finish_impl(error&) override {}
+};
+
+// Reads one request. False at the end of the connection, or if what came is no request.
+inline bool read_request(weft::tcp_stream& client, boost::beast::flat_buffer& held,
+                         request_check& into) {
+  into.eager(true);
+  for (;;) {
+    boost::beast::error_code error;
+    if (held.size() > 0) {
+      held.consume(into.put(held.data(), error));
+      if (into.is_done()) return true;
+      if (error && error != boost::beast::http::error::need_more) return false;
+    }
+    const auto room = held.prepare(4096);
+    const std::size_t n = client.read(room.data(), room.size());
+    if (n == 0) return false;
+    held.commit(n);
+  }
+}
+
+inline void answer(weft::tcp_stream& client, std::string_view body, bool keep_alive) {
+  std::array<char, 256> text;
+  const int length = std::snprintf(
+      text.data(), text.size(),
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%.*s",
+      body.size(), keep_alive ? "" : "Connection: close\r\n", static_cast<int>(body.size()),
+      body.data());
+  client.write(text.data(), static_cast<std::size_t>(length));
+}
+
 inline void http_client(weft::tcp_stream client) {
-  namespace http = boost::beast::http;
-  web::beast_stream<weft::tcp_stream> stream(client);
-  boost::beast::flat_buffer buffer;
-  boost::beast::error_code error;
+  boost::beast::flat_buffer held;
   for (bool more = true; more;) {
-    http::request<http::empty_body> asked;
-    http::read(stream, buffer, asked, error);
-    if (error) return;
+    request_check asked;
+    if (!read_request(client, held, asked)) return;
     more = asked.keep_alive();
-    http::response<http::string_body> answer(http::status::ok, asked.version());
-    answer.set(http::field::content_type, "text/plain");
-    answer.keep_alive(more);
-    answer.body() = "Hello, World!";
-    answer.prepare_payload();
-    http::write(stream, answer, error);
+    answer(client, "Hello, World!", more);
   }
 }
 
