@@ -5,20 +5,17 @@
          [--json FILE] [--with NAME=COMMAND]...
 """
 import argparse
-import datetime
 import json
 import os
-import platform
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import programs
-import servers
+import runs
 
 OURS = os.path.join(programs.HERE, "..", "..", "build", "release", "bench", "weft_bench")
 SLOW_SECONDS = 10  # what took longer is not repeated
@@ -60,26 +57,15 @@ CASES = [  # workload, its keys, worker counts, operations (0: CPU time is not s
 
 def run(command, workload, operations):
     """The metrics that it printed, {(name, unit): value}, or what went wrong."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        try:
-            process = subprocess.Popen(command, stdout=out, stderr=err)
-        except OSError as error:
-            return str(error)
-        late = threading.Timer(TIMEOUT_SECONDS, process.kill)
-        late.start()
-        _, status, used = os.wait4(process.pid, 0)
-        late.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            return servers.failure(process.returncode, err.read())
-        lines = [line.split() for line in out]
+    used = {}
+    lines = runs.output_of(command, TIMEOUT_SECONDS, used)
+    if isinstance(lines, str):
+        return lines
     metrics = {(metric, unit): float(value) for _, metric, value, unit in lines}
     if operations:
-        metrics["cpu_ns_per_op", "ns"] = (used.ru_utime + used.ru_stime) * 1e9 / operations
+        metrics["cpu_ns_per_op", "ns"] = used["cpu"] * 1e9 / operations
     if workload in WITH_PEAK:  # of a small program it is our own, which it had before it became another one
-        metrics["peak", "MiB"] = used.ru_maxrss / 1024
+        metrics["peak", "MiB"] = used["peak"]
     return metrics
 
 
@@ -94,7 +80,7 @@ def measure(commands, load, case, files, workers, given):
                 continue
             begin = time.monotonic()
             if workload in SERVERS:
-                result = servers.run(command + words, load, given.secs, workers)
+                result = runs.serve(command + words, load, given.secs, workers)
             else:
                 result = run(command + words, workload, operations)
             if isinstance(result, str):
@@ -152,22 +138,6 @@ def print_markdown(case, names, values, errors):
     for name, error in errors.items():
         if error != UNSUPPORTED:
             print(f"{case}: {name}: {error}", file=sys.stderr)
-
-
-def host():
-    """Of which machine the figures are."""
-    def first(command):
-        try:
-            lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-        except OSError:
-            return ""
-        return lines[0] if lines else ""
-
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    return {"date": datetime.date.today().isoformat(), "cpu": models[0] if models else platform.machine(),
-            "cpus": os.cpu_count(), "kernel": platform.release(), "compiler": first(["c++", "--version"]),
-            "libuv": first(["pkg-config", "--modversion", "libuv"])}
 
 
 def records(case, workers, values, errors):
@@ -233,7 +203,7 @@ def main():
             sys.stdout.flush()
             kept.extend(records(case, workers, values, errors))
     if given.json:
-        meta = {**host(), "command": " ".join(["run.py", *sys.argv[1:]]), "runs": given.runs,
+        meta = {**runs.host(), "command": " ".join(["run.py", *sys.argv[1:]]), "runs": given.runs,
                 "seconds": round(time.monotonic() - begin)}
         with open(given.json, "w", encoding="utf-8") as file:
             json.dump({"meta": meta, "results": kept}, file, indent=1)

@@ -1,13 +1,16 @@
-"""Runs a server with load on it, and measures what it needs for each request, from outside.
+"""Runs programs of the comparison. A server gets load on it, and is measured from outside.
 
 With one worker the server has CPU 0 for itself and the load CPU 1; with more, nothing is pinned. CPU time is
 the kernel's, of all the server's threads: /proc/<pid>/task/*/schedstat, in nanoseconds.
 """
+import datetime
 import os
+import platform
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 UNSUPPORTED_STATUS = 2
@@ -15,6 +18,43 @@ UNSUPPORTED_STATUS = 2
 
 def failure(status, text):
     return "unsupported" if status == UNSUPPORTED_STATUS else f"status {status}: {text.strip()[-300:]}"
+
+
+def host():
+    """Of which machine the figures are."""
+    def first(command):
+        try:
+            lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        except OSError:
+            return ""
+        return lines[0] if lines else ""
+
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return {"date": datetime.date.today().isoformat(), "cpu": models[0] if models else platform.machine(),
+            "cpus": os.cpu_count(), "kernel": platform.release(), "compiler": first(["c++", "--version"]),
+            "libuv": first(["pkg-config", "--modversion", "libuv"])}
+
+
+def output_of(command, timeout, used=None):
+    """The words of each line that it printed, or what went wrong. Tells CPU seconds and peak MiB in `used`."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        try:
+            process = subprocess.Popen(command, stdout=out, stderr=err)
+        except OSError as error:
+            return str(error)
+        late = threading.Timer(timeout, process.kill)
+        late.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        late.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            return failure(process.returncode, err.read())
+        if used is not None:
+            used.update(cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss / 1024)
+        return [line.split() for line in out]
 
 
 def on_cpu(cpu, command, pin):
@@ -81,7 +121,7 @@ def loaded_by_ours(command, timeout):
     return {words[1]: float(words[2]) for words in map(str.split, done.stdout.splitlines())}
 
 
-def run(command, load, seconds, workers):
+def serve(command, load, seconds, workers):
     """{(metric, unit): value}, or what went wrong."""
     keys = dict(word.split("=", 1) for word in command if "=" in word)
     port, connections = free_port(), keys["conns"]
