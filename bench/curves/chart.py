@@ -106,7 +106,7 @@ def draw(path, panels, columns):
         dashed = " dashed" if any(name in panel.floors for panel in panels) else ""
         out.append(f'<path class="line{dashed}" stroke="{colours[name]}" d="M{x} 13h18"/>'
                    f'<text x="{x + 23}" y="17">{escape(name)}</text>')
-        x += 40 + 6.4 * len(name)
+        x += 40 + 6.1 * len(name)
     for i, panel in enumerate(panels):
         out += panel.draw(i % columns * WIDTH, 26 + i // columns * HEIGHT, colours)
     with open(path, "w", encoding="utf-8") as file:

@@ -9,6 +9,7 @@ docs/curves/curves.json; --draw only draws that again.
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 
@@ -35,7 +36,8 @@ COUNTED = [
     ("echo, 50 connections", "loopback n=40000 conns=50", "request", 40_000),
     ("echo, 1 connection", "loopback n=20000 conns=1", "request", 20_000),
 ]
-COUNTS = ["switches", "steals", "sleeps", "polls", "thread_switches", "preemptions"]
+COUNTS = {"switches": "switches of fibers", "steals": "steals", "sleeps": "sleeps of workers", "polls": "polls",
+          "thread_switches": "threads that gave up the CPU", "preemptions": "preemptions"}
 
 
 class Lab:
@@ -88,7 +90,7 @@ class Lab:
 def fibers(lab):
     sizes = [2, 10, 100, 1000, 10_000, 100_000, 1_000_000]
     peers = ["weft", "context", "go", "tokio"]
-    yields = lab.curve(peers, sizes, lambda name, n: lab.program(name, f"yield n={n} m={max(2_000_000 // n, 4)} w=1"),
+    yields = lab.curve(peers, sizes, lambda name, n: lab.program(name, f"yield n={n} m={max(2_000_000 // n, 16)} w=1"),
                        ["ns_per_switch"])
     spawns = lab.curve(peers, sizes[2:], lambda name, n: lab.program(name, f"spawn_join mode=all n={n} w=1"),
                        ["ns_per_fiber_warm"])
@@ -121,7 +123,7 @@ def workers(lab):
             counted = lab.program(name, f"{words} w={w} counts=1")
             return {key: counted[key] / operations for key in COUNTS}
 
-        found[title] = {metric: by["weft"] for metric, by in lab.curve(["weft"], WORKERS, measure, COUNTS).items()}
+        found[title] = {COUNTS[metric]: by["weft"] for metric, by in lab.curve(["weft"], WORKERS, measure, COUNTS).items()}
     return found
 
 
@@ -192,7 +194,6 @@ def compact(kept):
     """JSON with a line for each curve."""
     rounded = json.loads(json.dumps(kept), parse_float=lambda text: float(f"{float(text):.4g}"))
     text = json.dumps(rounded, indent=1)
-    import re
     return re.sub(r"\[\s+\[.*?\]\s+\]", lambda match: re.sub(r"\s+", " ", match[0]), text, flags=re.S) + "\n"
 
 

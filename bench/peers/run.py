@@ -206,7 +206,8 @@ def main():
         meta = {**runs.host(), "command": " ".join(["run.py", *sys.argv[1:]]), "runs": given.runs,
                 "seconds": round(time.monotonic() - begin)}
         with open(given.json, "w", encoding="utf-8") as file:
-            json.dump({"meta": meta, "results": kept}, file, indent=1)
+            lines = ",\n".join(map(json.dumps, kept))
+            file.write(f'{{"meta": {json.dumps(meta)},\n"results": [\n{lines}\n]}}\n')
 
 
 main()
