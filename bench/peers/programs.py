@@ -34,7 +34,7 @@ def go(sources, out):
     return [program]
 
 
-def tokio(sources, out):
+def crate(sources, out):
     cargo = tool("cargo", "~/.cargo/bin/cargo")
     if not os.path.isdir(CRATES):
         raise LeftOut(f"there are no crates in {CRATES}")
@@ -59,6 +59,18 @@ def cpp(sources, out, *libraries):
     return [program]
 
 
+def context(sources, out):
+    return cpp(sources, out, "-lboost_context")
+
+
+def libuv(sources, out):
+    return cpp(sources, out, "-luv")
+
+
+def load(sources, out):
+    return cpp(sources, out)
+
+
 def boost_fiber(sources, out):
     return cpp(sources, out, "-lboost_fiber", "-lboost_context")
 
@@ -71,7 +83,9 @@ def python(sources, _):
     return [sys.executable, os.path.join(sources, "main.py")]
 
 
-BUILDERS = {build.__name__: build for build in (go, tokio, boost_fiber, coroutine2, python)}
+FLOORS = {"context": context, "libuv": libuv}  # not libraries of our kind, but what those stand on
+BUILDERS = {**FLOORS, "go": go, "tokio": crate, "hyper": crate, "rayon": crate, "boost_fiber": boost_fiber,
+            "coroutine2": coroutine2, "python": python}
 
 
 def build(names):
@@ -81,7 +95,7 @@ def build(names):
         out = os.path.join(OUT, name)
         os.makedirs(out, exist_ok=True)
         try:
-            commands[name] = BUILDERS[name](os.path.join(HERE, name), os.path.abspath(out))
+            commands[name] = (load if name == "load" else BUILDERS[name])(os.path.join(HERE, name), os.path.abspath(out))
         except LeftOut as reason:
             print(f"without {name}: {reason}", file=sys.stderr)
     return commands

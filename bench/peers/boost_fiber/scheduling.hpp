@@ -10,9 +10,14 @@ namespace workloads {
 inline int yield(const peer::arguments& given, const peer::report& print) {
   const long n = given.number("n", 2);
   const long m = given.number("m", 1'000'000);
+  const bool floating = given.number("float", 0) != 0;
   const peer::stopwatch watch;
-  parallel(n, [m](long) {
-    for (long i = 0; i < m; ++i) boost::this_fiber::yield();
+  parallel(n, [m, floating](long) {
+    double number = 1;
+    for (long i = 0; i < m; ++i) {
+      if (floating) number = peer::inexact(number);
+      boost::this_fiber::yield();
+    }
   });
   print("ns_per_switch", watch.ns_each(n * m), "ns");
   return peer::ok;

@@ -90,6 +90,13 @@ inline std::uint64_t mix(std::uint64_t i) {
   return z ^ (z >> 31);
 }
 
+// Work whose result is inexact, so that it sets a flag in the floating-point status word.
+inline double inexact(double x) {
+  x = x / 3 + 1;
+  asm volatile("" : "+m"(x));
+  return x;
+}
+
 class report {
  public:
   explicit report(std::string workload) : workload_(std::move(workload)) {}

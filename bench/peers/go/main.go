@@ -75,6 +75,7 @@ func main() {
 		"yield": yield, "spawn_join": spawnJoin, "idle": idle, "timers": timers, "fib": fib,
 		"pingpong": pingpong, "skynet": skynet, "mpmc": mpmc, "wake": wake, "mutex": mutex,
 		"select": selects, "timeout": timeout, "generator": generator,
+		"file_read": fileRead, "pread": pread, "echo": echo, "http": httpServer,
 	}
 	if len(os.Args) > 1 {
 		workload = os.Args[1]

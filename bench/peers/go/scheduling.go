@@ -22,12 +22,18 @@ func parallel(n int, body func(int)) {
 }
 
 func yield() {
-	n, m := number("n", 2), number("m", 1_000_000)
+	n, m, floating := number("n", 2), number("m", 1_000_000), number("float", 0) != 0
+	sum := make([]float64, n)
 	begin := time.Now()
-	parallel(n, func(int) {
+	parallel(n, func(k int) {
+		x := 1.0
 		for i := 0; i < m; i++ {
+			if floating {
+				x = x/3 + 1
+			}
 			runtime.Gosched()
 		}
+		sum[k] = x
 	})
 	report("ns_per_switch", nsEach(begin, n*m), "ns")
 }

@@ -1,5 +1,6 @@
 // Workloads of channels and locks: pingpong, skynet, mpmc, wake, select, mutex.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -15,22 +16,31 @@
 
 namespace workloads {
 
+// pairs=: so many at once, which share the n round trips.
 inline int pingpong(const peer::arguments& given, const peer::report& print) {
-  const int n = static_cast<int>(given.number("n", 1'000'000));
-  const weft::channel<int> there;
-  const weft::channel<int> back;
+  const long n = given.number("n", 1'000'000);
+  const long pairs = given.number("pairs", 1);
+  std::atomic<bool> wrong{false};
+  const auto play = [&](long k) {
+    const weft::channel<long> there;
+    const weft::channel<long> back;
+    auto other = weft::go([&] {
+      for (const long i : there) back.send(i);
+    });
+    for (long i = k; i < n; i += pairs) {
+      there.send(i);
+      if (back.recv() != i) wrong = true;
+    }
+    there.close();
+    other.join();
+  };
   const peer::stopwatch watch;
-  auto other = weft::go([&] {
-    for (int i : there) back.send(i);
-  });
-  for (int i = 0; i < n; ++i) {
-    there.send(i);
-    if (back.recv() != i) return peer::fail("wrong value");
-  }
+  if (pairs == 1)
+    play(0);
+  else
+    parallel(pairs, play);
   print("ns_per_roundtrip", watch.ns_each(n), "ns");
-  there.close();
-  other.join();
-  return peer::ok;
+  return wrong ? peer::fail("wrong value") : peer::ok;
 }
 
 // A tree of fibers with ten children each; the leaves' numbers are added on the way to its root.

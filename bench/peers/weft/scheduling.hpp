@@ -17,9 +17,14 @@ namespace workloads {
 inline int yield(const peer::arguments& given, const peer::report& print) {
   const long n = given.number("n", 2);
   const long m = given.number("m", 1'000'000);
+  const bool floating = given.number("float", 0) != 0;
   const peer::stopwatch watch;
-  parallel(n, [m](long) {
-    for (long i = 0; i < m; ++i) weft::yield();
+  parallel(n, [m, floating](long) {
+    double number = 1;
+    for (long i = 0; i < m; ++i) {
+      if (floating) number = peer::inexact(number);
+      weft::yield();
+    }
   });
   print("ns_per_switch", watch.ns_each(n * m), "ns");
   return peer::ok;
@@ -28,8 +33,16 @@ inline int yield(const peer::arguments& given, const peer::report& print) {
 inline int spawn_join(const peer::arguments& given, const peer::report& print) {
   const long n = given.number("n", 1'000'000);
   if (given.text("mode") != "all") {
+    // lanes=: so many fibers that each spawn and join, so that each worker can have one.
+    const long lanes = given.number("lanes", 1);
+    const auto lane = [n, lanes](long k) {
+      for (long i = k; i < n; i += lanes) weft::go([] {}).join();
+    };
     const peer::stopwatch watch;
-    for (long i = 0; i < n; ++i) weft::go([] {}).join();
+    if (lanes == 1)
+      lane(0);
+    else
+      parallel(lanes, lane);
     print("ns_per_fiber", watch.ns_each(n), "ns");
     return peer::ok;
   }

@@ -2,8 +2,10 @@
 //! w=1 is its runtime for the current thread, more its runtime for many.
 //! Tokio has no generators.
 mod channels;
+mod files;
 mod program;
 mod scheduling;
+mod servers;
 
 use channels::*;
 use program::Given;
@@ -27,6 +29,9 @@ async fn run(given: Given) -> i32 {
         "select" => select(&given).await,
         "mutex" => mutex(&given).await,
         "timeout" => timeout(&given).await,
+        "file_read" => files::file_read(&given).await,
+        "pread" => files::pread(&given).await,
+        "echo" => servers::echo(&given).await,
         _ => return UNSUPPORTED,
     }
     0
@@ -41,7 +46,7 @@ fn main() {
     };
     let runtime = builder
         .worker_threads(workers)
-        .enable_time()
+        .enable_all()
         .build()
         .unwrap();
     // A task of its own, so that it runs on a worker too.

@@ -23,9 +23,14 @@ where
 
 pub async fn yields(given: &Given) {
     let (n, m) = (given.number("n", 2), given.number("m", 1_000_000));
+    let floating = given.number("float", 0) != 0;
     let begin = Instant::now();
     parallel(n, |_| async move {
+        let mut x = 1.0_f64;
         for _ in 0..m {
+            if floating {
+                x = std::hint::black_box(x / 3.0 + 1.0);
+            }
             yield_now().await;
         }
     })
