@@ -13,6 +13,7 @@ constexpr unsigned run_next_limit = 16;    // hand-overs in a row before the que
 constexpr unsigned fresh_first_every = 8;  // picks between two that prefer the fresh to the ready
 constexpr std::size_t stack_cache = 64;    // hot stacks a worker keeps
 constexpr std::size_t stack_batch = 16;
+constexpr std::size_t shared_batch = 128;
 }  // namespace
 
 worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with)
@@ -139,9 +140,30 @@ control* worker::pick() noexcept {
   }
   // What has begun comes before what has not, so that a flood of new work delays nobody for long.
   const bool ready_first = tick_ % fresh_first_every != 0;
-  control* next = ready_first ? ready_.pop() : fresh_.pop();
-  if (next == nullptr) next = ready_first ? fresh_.pop() : ready_.pop();
+  control* next = ready_first ? next_ready() : next_fresh();
+  if (next == nullptr) next = ready_first ? next_fresh() : next_ready();
   return next;
+}
+
+control* worker::next_ready() noexcept {
+  if (control* next = ready_.pop()) return next;
+  return take_from(home_.overflowed(), shared_batch);
+}
+
+control* worker::next_fresh() noexcept {
+  if (control* next = fresh_.pop()) return next;
+  if (backlog_.empty()) return nullptr;
+  return adopt_fresh(backlog_.take_newest());
+}
+
+// Puts a batch, oldest first, into the empty deque; returns its newest.
+control* worker::adopt_fresh(intrusive_queue<control> batch) noexcept {
+  while (control* item = batch.pop()) keep_fresh(*item);
+  return fresh_.pop();
+}
+
+void worker::keep_fresh(control& fresh) noexcept {
+  while (!fresh_.push(&fresh)) backlog_.push(fresh_.take_half());
 }
 
 void worker::make_ready(control& claimed) noexcept {
@@ -166,7 +188,7 @@ void worker::enqueue_ready(control& item) noexcept {
 }
 
 void worker::spawn(control& fresh) noexcept {
-  while (!fresh_.push(&fresh)) home_.injected().push(fresh_.take_half());
+  keep_fresh(fresh);
   if (home_.worker_count() > 1 && fresh_.size() > 1) home_.wake_one();
 }
 

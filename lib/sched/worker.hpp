@@ -17,6 +17,7 @@
 #include <memory>
 
 #include "fiber/control.hpp"
+#include "sched/backlog.hpp"
 #include "sched/injector.hpp"
 #include "sched/poller.hpp"
 #include "sched/run_queue.hpp"
@@ -58,7 +59,9 @@ class worker final : public carrier {
   // Any thread.
   void wake() noexcept { poller_->wake(); }
   void deliver(control& pinned) noexcept;  // a fiber pinned to this worker, made ready elsewhere
-  bool has_work_to_share() const noexcept { return ready_.size() > 0 || fresh_.size() > 0; }
+  bool has_work_to_share() const noexcept {
+    return ready_.size() > 0 || fresh_.size() > 0 || !backlog_.empty();
+  }
   poller& loop() noexcept { return *poller_; }
   unsigned index() const noexcept { return index_; }
 
@@ -82,6 +85,10 @@ class worker final : public carrier {
   void leave(control& self, after what) noexcept;
   control* next_runnable() noexcept;
   control* pick() noexcept;
+  control* next_ready() noexcept;
+  control* next_fresh() noexcept;
+  control* adopt_fresh(intrusive_queue<control> batch) noexcept;
+  void keep_fresh(control& fresh) noexcept;
   bool bind_stack(control& fresh) noexcept;
   stack* take_stack(std::uint8_t size_class) noexcept;
   void put_stack(stack* done) noexcept;
@@ -89,6 +96,7 @@ class worker final : public carrier {
   void resume_from_main(control& next) noexcept;
   control* find_work() noexcept;
   control* take_shared() noexcept;
+  control* take_oldest_fresh(nanos now) noexcept;
   control* take_from(injector<control>& queue, std::size_t most) noexcept;
   control* search() noexcept;
   control* steal_from(worker& victim) noexcept;
@@ -117,6 +125,7 @@ class worker final : public carrier {
   unsigned tick_ = 0;
   unsigned ticks_per_look_ = 64;
   nanos last_poll_ = 0;
+  nanos last_oldest_ = 0;
   bool searching_ = false;
   bool new_work_first_ = false;
   std::uint32_t random_;
@@ -133,6 +142,7 @@ class worker final : public carrier {
   alignas(64) std::atomic<control*> run_next_{nullptr};
   ready_ring<control> ready_;
   fresh_deque<control> fresh_;
+  backlog<control> backlog_;  // what is older than all in fresh_
   timer_queue timers_;
   worker_counters counters_;
 };

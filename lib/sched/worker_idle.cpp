@@ -12,6 +12,8 @@ namespace {
 // switches; the count of switches between two looks at the clock adapts.
 constexpr nanos poll_period = 200'000;
 constexpr nanos poll_too_late = 1'000'000;
+// More often, and a tree of fibers is no longer worked off depth first (skynet: see bench).
+constexpr nanos oldest_fresh_period = 1'000'000;
 constexpr unsigned most_ticks = 64;
 constexpr std::size_t shared_batch = 128;
 constexpr std::size_t many_timers = 64;
@@ -57,11 +59,9 @@ control* worker::find_work() noexcept {
         found_work();
         return next;
       }
-      if (poll) {
-        if (control* oldest = fresh_.steal()) {
-          found_work();
-          return oldest;
-        }
+      if (control* next = take_oldest_fresh(now)) {
+        found_work();
+        return next;
       }
     }
     ++tick_;
@@ -84,6 +84,15 @@ control* worker::find_work() noexcept {
     }
     sleep();
   }
+}
+
+// The oldest fresh fiber, now and then: newest first, it might never have its turn.
+control* worker::take_oldest_fresh(nanos now) noexcept {
+  if (now - last_oldest_ < oldest_fresh_period) return nullptr;
+  last_oldest_ = now;
+  if (!backlog_.empty())
+    if (control* oldest = backlog_.pop_oldest()) return oldest;
+  return fresh_.steal();
 }
 
 // A share of what overflowed, or of what is new; the other way round every second time.
@@ -125,6 +134,8 @@ control* worker::search() noexcept {
 
 control* worker::steal_from(worker& victim) noexcept {
   if (control* got = victim.ready_.steal_half(ready_)) return got;
+  if (!victim.backlog_.empty())
+    if (control* got = adopt_fresh(victim.backlog_.take_oldest())) return got;
   return victim.fresh_.steal();
 }
 
