@@ -12,7 +12,7 @@ namespace {
 
 // Captures of up to 64 bytes and a small result fit the first class.
 constexpr std::size_t class_bytes[block_cache::classes] = {
-    control_bytes + 64, control_bytes + 192, control_bytes + 448, control_bytes + 960};
+    control_bytes + 56, control_bytes + 184, control_bytes + 440, control_bytes + 952};
 
 constexpr std::size_t batch = 128;  // blocks that move between a cache and the store
 constexpr std::size_t cache_limit = 4 * batch;

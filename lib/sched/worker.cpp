@@ -11,23 +11,12 @@ namespace weft::detail {
 namespace {
 constexpr unsigned run_next_limit = 16;    // hand-overs in a row before the queue gets a turn
 constexpr unsigned fresh_first_every = 8;  // picks between two that prefer the fresh to the ready
-constexpr std::size_t stack_cache = 64;    // hot stacks a worker keeps
-constexpr std::size_t stack_batch = 16;
 constexpr std::size_t shared_batch = 128;
 }  // namespace
 
 worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with)
-    : carrier(of), home_(of), index_(index), poller_(std::move(with)), random_(index * 2 + 1) {
+    : carrier(of), home_(of), index_(index), poller_(std::move(with)), random_(index * 2 + 1), stacks_(of.stack_class()) {
   shard = static_cast<std::uint16_t>(index % registry::shard_count);
-}
-
-worker::~worker() {
-  while (hot_stacks_ != nullptr) {
-    stack* done = hot_stacks_;
-    hot_stacks_ = done->next;
-    stacks::release(done);
-    stacks::note_cached(-1);
-  }
 }
 
 // ---- switching
@@ -64,7 +53,7 @@ void worker::arrived() noexcept {
     else
       enqueue_ready(fiber);
   } else if (what == after::ended) {
-    put_stack(left_stack_);
+    stacks_.put(left_stack_);
   }
 }
 
@@ -213,36 +202,11 @@ void worker::arm(timer& entry) noexcept { timers_.add(entry); }
 // ---- stacks
 
 bool worker::bind_stack(control& fresh) noexcept {
-  stack* got = take_stack(fresh.stack_class);
+  stack* got = stacks_.take(fresh.stack_class);
   if (got == nullptr) return false;
   fresh.on = got;
   make_context(fresh.where, *got, &worker::fiber_main);
   return true;
-}
-
-stack* worker::take_stack(std::uint8_t size_class) noexcept {
-  if (size_class != home_.stack_class()) return stacks::acquire(size_class);
-  if (hot_stacks_ == nullptr) {
-    hot_count_ = stacks::acquire_hot(size_class, stack_batch, &hot_stacks_);
-    if (hot_count_ == 0) return stacks::acquire(size_class);
-    stacks::note_cached(static_cast<std::ptrdiff_t>(hot_count_));
-  }
-  stack* got = hot_stacks_;
-  hot_stacks_ = got->next;
-  --hot_count_;
-  stacks::note_cached(-1);
-  return got;
-}
-
-void worker::put_stack(stack* done) noexcept {
-  if (done->size_class != home_.stack_class() || hot_count_ >= stack_cache) {
-    stacks::release(done);
-    return;
-  }
-  done->next = hot_stacks_;
-  hot_stacks_ = done;
-  ++hot_count_;
-  stacks::note_cached(1);
 }
 
 }  // namespace weft::detail

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <memory>
 
+#include "context/stack_cache.hpp"
 #include "fiber/control.hpp"
 #include "sched/backlog.hpp"
 #include "sched/injector.hpp"
@@ -43,7 +44,6 @@ struct worker_counters {
 class worker final : public carrier {
  public:
   worker(scheduler& of, unsigned index, std::unique_ptr<poller> with);
-  ~worker();
 
   // The life of the worker's thread: returns when the scheduler has finished.
   void run() noexcept;
@@ -90,8 +90,6 @@ class worker final : public carrier {
   control* adopt_fresh(intrusive_queue<control> batch) noexcept;
   void keep_fresh(control& fresh) noexcept;
   bool bind_stack(control& fresh) noexcept;
-  stack* take_stack(std::uint8_t size_class) noexcept;
-  void put_stack(stack* done) noexcept;
 
   void resume_from_main(control& next) noexcept;
   control* find_work() noexcept;
@@ -130,8 +128,7 @@ class worker final : public carrier {
   bool new_work_first_ = false;
   std::uint32_t random_;
 
-  stack* hot_stacks_ = nullptr;
-  std::size_t hot_count_ = 0;
+  stack_cache stacks_;
 
   intrusive_queue<control> pinned_;
   spin_lock inbox_lock_;
