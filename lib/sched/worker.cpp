@@ -15,7 +15,12 @@ constexpr std::size_t shared_batch = 128;
 }  // namespace
 
 worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with)
-    : carrier(of), home_(of), index_(index), poller_(std::move(with)), random_(index * 2 + 1), stacks_(of.stack_class()) {
+    : carrier(of),
+      home_(of),
+      index_(index),
+      poller_(std::move(with)),
+      random_(index * 2 + 1),
+      stacks_(of.stack_class()) {
   shard = static_cast<std::uint16_t>(index % registry::shard_count);
 }
 

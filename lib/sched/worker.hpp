@@ -12,6 +12,9 @@
 //     it, from a worker that is stuck.
 // (5) One queued fiber is not worth waking a core that sleeps, two are. If its worker then does not
 //     come back within the monitor's period, the monitor wakes a thief.
+// (6) What has begun comes before what is fresh, of that the newest first, so that a tree of fibers
+//     is worked off depth first. For fairness one pick in eight prefers the fresh, and now and then
+//     comes the oldest of them.
 #pragma once
 #include <atomic>
 #include <memory>
