@@ -2,14 +2,10 @@
 #include "context/stack.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -17,14 +13,13 @@
 
 #include "base/assert.hpp"
 #include "base/never_destroyed.hpp"
+#include "context/guard.hpp"
 #include "context/sanitizer.hpp"
+#include "context/stack_cache.hpp"
 
 namespace weft::detail {
 namespace {
 
-constexpr int madv_guard_install = 102;  // asm-generic/mman-common.h of Linux 6.13
-constexpr std::uint64_t canary_word = 0x77656674'73746163;  // "weftstac"
-constexpr std::size_t canary_words = 8;
 constexpr unsigned smallest_log2 = 14;
 constexpr unsigned class_count = 17;  // 16 KiB to 1 GiB
 constexpr std::size_t first_slab_bytes = std::size_t{16} << 20;
@@ -32,53 +27,17 @@ constexpr std::size_t largest_slab_bytes = std::size_t{4} << 30;
 constexpr std::size_t kept_hot = 64;  // stacks a class keeps whatever trim() finds
 constexpr std::size_t max_slabs = 4096;
 
-// A function, since static objects of the program may start fibers before ours are made.
-std::size_t page_bytes() noexcept {
-  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
+// So many are made ready at once, since system calls for guards and memory cost less together; but
+// at most an eighth of what there is, so that a few fibers do not pay for many.
+#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+constexpr std::size_t most_at_once = 1;  // each costs the sanitizer's memory, too
+#else
+constexpr std::size_t most_at_once = 64;
+#endif
+constexpr std::size_t most_bytes_at_once = std::size_t{16} << 20;
 
 std::size_t bytes_of(std::uint8_t size_class) noexcept {
   return std::size_t{1} << (smallest_log2 + size_class);
-}
-
-enum class guard_kind { advice, protection, canary };
-std::atomic<guard_kind> guards{guard_kind::advice};
-
-void warn_unguarded() noexcept {
-  static std::atomic<bool> said{false};
-  if (said.exchange(true)) return;
-  std::fputs(
-      "weft: no more guard pages for fiber stacks: the limit vm.max_map_count is reached. "
-      "Raise it (sysctl vm.max_map_count) or run on Linux 6.13 or newer; until then overflows are "
-      "found only when a fiber ends.\n",
-      stderr);
-}
-
-// Returns whether the stack is left with a canary only.
-bool install_guard(char* base) noexcept {
-  if (guards.load(std::memory_order_relaxed) == guard_kind::advice) {
-    if (madvise(base, page_bytes(), madv_guard_install) == 0) return false;
-    if (errno == EAGAIN || errno == ENOMEM) {  // this one only; the next may succeed
-      if (madvise(base, page_bytes(), madv_guard_install) == 0) return false;
-    }
-    guards.store(guard_kind::protection, std::memory_order_relaxed);
-  }
-  if (mprotect(base, page_bytes(), PROT_NONE) == 0) return false;
-  guards.store(guard_kind::canary, std::memory_order_relaxed);
-  warn_unguarded();
-  auto* words = reinterpret_cast<std::uint64_t*>(base + page_bytes());
-  std::fill_n(words, canary_words, canary_word);
-  return true;
-}
-
-void check_canary(const stack& done) noexcept {
-  const auto* words = reinterpret_cast<const std::uint64_t*>(done.limit());
-  for (std::size_t i = 0; i < canary_words; ++i) {
-    if (words[i] == canary_word) continue;
-    std::fputs("weft: a fiber overflowed its stack (found when it ended)\n", stderr);
-    std::abort();
-  }
 }
 
 struct slab {
@@ -103,13 +62,15 @@ void publish(const slab& made) noexcept {
 
 struct class_pool {
   std::mutex lock;
-  stack* hot = nullptr;
+  stack* hot = nullptr;  // the hottest first
+  stack* coldest = nullptr;
   std::size_t hot_count = 0;
   std::size_t low_water = 0;  // least hot_count since the last trim: nobody needed these
   std::vector<char*> cold;
   char* fresh = nullptr;  // what is left of the newest slab
   char* fresh_end = nullptr;
   std::size_t slab_bytes = 0;
+  std::size_t carved = 0;
   std::size_t in_use = 0;
 };
 
@@ -117,8 +78,6 @@ class_pool& pool_of(std::uint8_t size_class) noexcept {
   static never_destroyed<std::array<class_pool, class_count>> pools;
   return pools.get()[size_class];
 }
-
-std::atomic<std::ptrdiff_t> in_caches{0};
 
 stack* set_up(char* base, std::uint8_t size_class, bool guard_there) noexcept {
   bool canary = false;
@@ -155,21 +114,37 @@ void tear_down(stack* old) noexcept {
   static_cast<void>(old);
 }
 
-// Takes the stacks that nobody needed since the last call off the end of the list, where the
-// coldest are. Giving back their memory is a system call each: for that the lock is free again.
-stack* cut_off_unneeded(class_pool& pool) noexcept {
-  std::lock_guard<std::mutex> hold(pool.lock);
-  const std::size_t spare = pool.low_water > kept_hot ? pool.low_water - kept_hot : 0;
-  try {
-    pool.cold.reserve(pool.cold.size() + spare);
-  } catch (const std::bad_alloc&) {
-    return nullptr;  // the next call may have more luck
+// Stacks linked by next; prev is set only while they are in a pool.
+struct stack_list {
+  stack* first = nullptr;
+  stack* last = nullptr;
+  std::size_t count = 0;
+};
+
+void put_hot(class_pool& pool, const stack_list& list) noexcept {
+  list.first->prev = nullptr;
+  for (stack* each = list.first; each != list.last; each = each->next) each->next->prev = each;
+  list.last->next = pool.hot;
+  (pool.hot != nullptr ? pool.hot->prev : pool.coldest) = list.last;
+  pool.hot = list.first;
+  pool.hot_count += list.count;
+}
+
+// At most as many as wanted, hottest first.
+stack_list take_hot(class_pool& pool, std::size_t want) noexcept {
+  stack_list out;
+  stack* rest = pool.hot;
+  for (; out.count < want && rest != nullptr; ++out.count) {
+    out.last = rest;
+    rest = rest->next;
   }
-  pool.hot_count -= spare;
-  pool.low_water = pool.hot_count;
-  stack** end = &pool.hot;
-  for (std::size_t kept = 0; kept < pool.hot_count; ++kept) end = &(*end)->next;
-  return std::exchange(*end, nullptr);
+  if (out.count == 0) return out;
+  out.first = std::exchange(pool.hot, rest);
+  out.last->next = nullptr;
+  (rest != nullptr ? rest->prev : pool.coldest) = nullptr;
+  pool.hot_count -= out.count;
+  pool.low_water = std::min(pool.low_water, pool.hot_count);
+  return out;
 }
 
 char* map_slab(std::size_t bytes) noexcept {
@@ -204,7 +179,95 @@ char* carve(class_pool& pool, std::uint8_t size_class) noexcept {
   }
   char* base = pool.fresh;
   pool.fresh += bytes;
+  ++pool.carved;
   return base;
+}
+
+// Stacks that have no memory yet.
+struct raw_stacks {
+  std::array<char*, most_at_once> bases;
+  std::size_t count = 0;
+  bool guarded = false;
+};
+
+raw_stacks take_raw(class_pool& pool, std::uint8_t size_class) noexcept {
+  raw_stacks out;
+  const std::size_t most = std::min(most_at_once, most_bytes_at_once / bytes_of(size_class));
+  const std::size_t want = std::max<std::size_t>(1, std::min(most, pool.carved / 8));
+  if (!pool.cold.empty()) {
+    out.guarded = true;  // guards survive MADV_DONTNEED
+    while (out.count < want && !pool.cold.empty()) {
+      out.bases[out.count++] = pool.cold.back();
+      pool.cold.pop_back();
+    }
+    return out;
+  }
+  // Only the first may map a slab.
+  while (out.count < want && (out.count == 0 || pool.fresh != pool.fresh_end)) {
+    char* base = carve(pool, size_class);
+    if (base == nullptr) break;
+    out.bases[out.count++] = base;
+  }
+  return out;
+}
+
+stack_list make_ready(const raw_stacks& raw, std::uint8_t size_class) noexcept {
+  std::size_t guarded = raw.count;
+  if (!raw.guarded) guarded = raw.count == 1 ? 0 : install_guards(raw.bases.data(), raw.count);
+#ifdef MADV_POPULATE_WRITE
+  // The page of the descriptor, which set_up() would fault in one by one. No matter if it fails.
+  if (raw.count > 1) {
+    std::array<char*, most_at_once> tops;
+    for (std::size_t i = 0; i < raw.count; ++i)
+      tops[i] = raw.bases[i] + bytes_of(size_class) - page_bytes();
+    advise_each(tops.data(), raw.count, page_bytes(), MADV_POPULATE_WRITE);
+  }
+#endif
+  stack_list out;
+  for (; out.count < raw.count; ++out.count) {
+    stack* made = set_up(raw.bases[out.count], size_class, out.count < guarded);
+    (out.first == nullptr ? out.first : out.last->next) = made;
+    out.last = made;
+  }
+  return out;
+}
+
+// How many stacks nobody needed since the last call; there is room for them in pool.cold then.
+std::size_t count_unneeded(class_pool& pool) noexcept {
+  std::lock_guard<std::mutex> hold(pool.lock);
+  const std::size_t spare = pool.low_water > kept_hot ? pool.low_water - kept_hot : 0;
+  const std::size_t room = pool.cold.size() + spare;
+  try {
+    if (room > pool.cold.capacity()) pool.cold.reserve(std::max(room, 2 * pool.cold.capacity()));
+  } catch (const std::bad_alloc&) {
+    return 0;  // the next call may have more luck
+  }
+  pool.low_water = pool.hot_count - spare;
+  return spare;
+}
+
+// Gives the memory of a few of the coldest back. Only unlinking them needs the lock.
+void cool_down(class_pool& pool, std::uint8_t size_class, std::size_t count) noexcept {
+  std::array<char*, most_at_once> usable;
+  std::size_t cooled = 0;
+  {
+    std::lock_guard<std::mutex> hold(pool.lock);
+    for (; count > 0 && pool.hot_count > kept_hot; --count) {
+      stack* old = pool.coldest;
+      pool.coldest = old->prev;
+      pool.coldest->next = nullptr;
+      --pool.hot_count;
+      if (old->canary) {  // its pattern would be lost
+        put_hot(pool, {old, old, 1});
+        continue;
+      }
+      usable[cooled++] = old->limit();
+      tear_down(old);
+    }
+  }
+  advise_each(usable.data(), cooled, bytes_of(size_class) - page_bytes(), MADV_DONTNEED);
+  std::lock_guard<std::mutex> hold(pool.lock);
+  for (std::size_t i = 0; i < cooled; ++i) pool.cold.push_back(usable[i] - page_bytes());
 }
 
 }  // namespace
@@ -223,53 +286,48 @@ std::uint8_t class_for(std::size_t bytes) noexcept {
 
 stack* acquire(std::uint8_t size_class) noexcept {
   class_pool& pool = pool_of(size_class);
-  char* base = nullptr;
-  bool guard_there = false;
+  raw_stacks raw;
   {
     std::lock_guard<std::mutex> hold(pool.lock);
-    if (stack* found = pool.hot) {
-      pool.hot = found->next;
-      pool.low_water = std::min(pool.low_water, --pool.hot_count);
+    if (stack* found = take_hot(pool, 1).first) {
       ++pool.in_use;
       return found;
     }
-    if (!pool.cold.empty()) {
-      base = pool.cold.back();
-      pool.cold.pop_back();
-      guard_there = true;  // guards survive MADV_DONTNEED
-    } else {
-      base = carve(pool, size_class);
-    }
-    if (base == nullptr) return nullptr;
+    raw = take_raw(pool, size_class);
+    if (raw.count == 0) return nullptr;
     ++pool.in_use;
   }
-  return set_up(base, size_class, guard_there);
+  stack_list made = make_ready(raw, size_class);
+  stack* got = made.first;
+  if (--made.count > 0) {
+    made.first = got->next;
+    std::lock_guard<std::mutex> hold(pool.lock);
+    put_hot(pool, made);
+  }
+  return got;
 }
 
 std::size_t acquire_hot(std::uint8_t size_class, std::size_t want, stack** list) noexcept {
   class_pool& pool = pool_of(size_class);
   std::lock_guard<std::mutex> hold(pool.lock);
-  std::size_t got = 0;
-  for (; got < want && pool.hot != nullptr; ++got) {
-    stack* found = pool.hot;
-    pool.hot = found->next;
-    found->next = *list;
-    *list = found;
-  }
-  pool.hot_count -= got;
-  pool.low_water = std::min(pool.low_water, pool.hot_count);
-  pool.in_use += got;
-  return got;
+  const stack_list taken = take_hot(pool, want);
+  if (taken.count == 0) return 0;
+  pool.in_use += taken.count;
+  taken.last->next = std::exchange(*list, taken.first);
+  return taken.count;
 }
 
-void release(stack* done) noexcept {
-  if (done->canary) check_canary(*done);
-  class_pool& pool = pool_of(done->size_class);
+void release(stack* done) noexcept { release_list(done, done, 1); }
+
+void release_list(stack* first, stack* last, std::size_t count) noexcept {
+  for (stack* each = first;; each = each->next) {
+    if (each->canary) check_canary(each->base);
+    if (each == last) break;
+  }
+  class_pool& pool = pool_of(first->size_class);
   std::lock_guard<std::mutex> hold(pool.lock);
-  done->next = pool.hot;
-  pool.hot = done;
-  ++pool.hot_count;
-  --pool.in_use;
+  put_hot(pool, {first, last, count});
+  pool.in_use -= count;
 }
 
 void trim() noexcept {
@@ -278,26 +336,12 @@ void trim() noexcept {
   for (unsigned c = 0; c < class_count; ++c) {
     const auto size_class = static_cast<std::uint8_t>(c);
     class_pool& pool = pool_of(size_class);
-    stack* spare = cut_off_unneeded(pool);
-    while (stack* old = spare) {
-      spare = old->next;
-      if (old->canary) {  // its pattern would be lost
-        std::lock_guard<std::mutex> hold_pool(pool.lock);
-        old->next = std::exchange(pool.hot, old);
-        ++pool.hot_count;
-        continue;
-      }
-      char* base = old->base;
-      tear_down(old);
-      madvise(base + page_bytes(), bytes_of(size_class) - page_bytes(), MADV_DONTNEED);
-      std::lock_guard<std::mutex> hold_pool(pool.lock);
-      pool.cold.push_back(base);  // there is room
+    for (std::size_t left = count_unneeded(pool); left > 0;) {
+      const std::size_t some = std::min(left, most_at_once);
+      cool_down(pool, size_class, some);
+      left -= some;
     }
   }
-}
-
-void note_cached(std::ptrdiff_t change) noexcept {
-  in_caches.fetch_add(change, std::memory_order_relaxed);
 }
 
 stack_counts count() noexcept {
@@ -308,9 +352,9 @@ stack_counts count() noexcept {
     total.in_use += pool.in_use;
     total.cached += pool.hot_count;
   }
-  const std::ptrdiff_t cached = in_caches.load(std::memory_order_relaxed);
-  total.in_use -= static_cast<std::size_t>(cached);
-  total.cached += static_cast<std::size_t>(cached);
+  const std::size_t cached = stack_cache::total();
+  total.in_use -= cached;
+  total.cached += cached;
   return total;
 }
 

@@ -1,9 +1,7 @@
 // Stacks: carved from large reserved slabs, guarded, reused hottest first.
 // Any thread may acquire and release. One pool a process: slabs are never unmapped, only emptied.
 //
-// (1) The lowest page of a stack is a guard. MADV_GUARD_INSTALL (Linux 6.13) costs no mapping;
-//     where it is missing, mprotect; where that hits vm.max_map_count, a canary that is checked
-//     when the stack comes back, and one line on stderr that says so. Never silently nothing.
+// (1) The lowest page of a stack is a guard, see guard.hpp.
 // (2) The descriptor lives in the top page of the stack itself, which a running fiber touches
 //     anyway: a parked fiber costs one page.
 // (3) A "hot" stack keeps its memory. trim() gives the memory of stacks that stayed unused back to
@@ -16,9 +14,10 @@
 namespace weft::detail {
 
 struct stack {
-  stack* next = nullptr;  // link of the free list it is on
-  char* base = nullptr;   // lowest address, the guard page included
-  void* tsan = nullptr;   // ThreadSanitizer's idea of this stack
+  stack* next = nullptr;  // links of the free list it is on; a cache uses next alone
+  stack* prev = nullptr;
+  char* base = nullptr;  // lowest address, the guard page included
+  void* tsan = nullptr;  // ThreadSanitizer's idea of this stack
   unsigned valgrind_id = 0;
   std::uint8_t size_class = 0;
   bool canary = false;        // guarded only by a pattern at its bottom
@@ -45,6 +44,8 @@ std::uint8_t class_for(std::size_t bytes) noexcept;
 // Null when the system has no more address space or memory for it.
 stack* acquire(std::uint8_t size_class) noexcept;
 void release(stack* done) noexcept;
+// The same for several of one class, linked by next.
+void release_list(stack* first, stack* last, std::size_t count) noexcept;
 
 // Puts up to `want` hot stacks, linked by next, into *list; returns how many. Never maps memory.
 std::size_t acquire_hot(std::uint8_t size_class, std::size_t want, stack** list) noexcept;
@@ -53,9 +54,6 @@ std::size_t acquire_hot(std::uint8_t size_class, std::size_t want, stack** list)
 void trim() noexcept;
 
 stack_counts count() noexcept;
-
-// Tells the pool how many stacks worker caches hold, which count() should call cached, not in use.
-void note_cached(std::ptrdiff_t change) noexcept;
 
 }  // namespace stacks
 

@@ -12,7 +12,7 @@ namespace {
 
 // Captures of up to 64 bytes and a small result fit the first class.
 constexpr std::size_t class_bytes[block_cache::classes] = {
-    control_bytes + 64, control_bytes + 192, control_bytes + 448, control_bytes + 960};
+    control_bytes + 56, control_bytes + 184, control_bytes + 440, control_bytes + 952};
 
 constexpr std::size_t store_limit = 256;  // batches a class keeps: 32,768 blocks
 

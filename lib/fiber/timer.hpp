@@ -1,7 +1,6 @@
 // One entry of a timer queue; the queue itself is the scheduler's (sched/timer_queue.hpp).
 #pragma once
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 
 #include "base/clock.hpp"
@@ -19,11 +18,13 @@ struct timer {
 
   nanos deadline = never;
   timer_queue* queue = nullptr;  // null until armed
-  std::size_t place = 0;         // index in the heap, guarded by the queue's lock
-  std::atomic<phase> state{phase::idle};
   waitable* waiter = nullptr;
   cancel_scope* scope = nullptr;
-  timer* next = nullptr;  // while it fires
+  timer* next = nullptr;    // in its slot, among its siblings in the heap, or while it fires
+  timer* prev = nullptr;    // the one before it; of a heap's first child its parent
+  timer* child = nullptr;   // in the heap
+  std::uint16_t place = 0;  // its slot, guarded by the queue's lock like the links
+  std::atomic<phase> state{phase::idle};
 };
 
 }  // namespace weft::detail

@@ -11,8 +11,7 @@ namespace weft::detail {
 namespace {
 constexpr unsigned run_next_limit = 16;    // hand-overs in a row before the queue gets a turn
 constexpr unsigned fresh_first_every = 8;  // picks between two that prefer the fresh to the ready
-constexpr std::size_t stack_cache = 64;    // hot stacks a worker keeps
-constexpr std::size_t stack_batch = 16;
+constexpr std::size_t shared_batch = 128;
 }  // namespace
 
 worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with, bool alone)
@@ -21,17 +20,9 @@ worker::worker(scheduler& of, unsigned index, std::unique_ptr<poller> with, bool
       index_(index),
       alone_(alone),
       poller_(std::move(with)),
-      random_(index * 2 + 1) {
+      random_(index * 2 + 1),
+      stacks_(of.stack_class()) {
   shard = static_cast<std::uint16_t>(index % registry::shard_count);
-}
-
-worker::~worker() {
-  while (hot_stacks_ != nullptr) {
-    stack* done = hot_stacks_;
-    hot_stacks_ = done->next;
-    stacks::release(done);
-    stacks::note_cached(-1);
-  }
 }
 
 // ---- switching
@@ -70,7 +61,7 @@ void worker::arrived() noexcept {
     else
       enqueue_ready(fiber);
   } else if (what == after::ended) {
-    put_stack(left_stack_);
+    stacks_.put(left_stack_);
   }
 }
 
@@ -161,9 +152,31 @@ control* worker::pick_queued() noexcept {
       if (control* next = pinned_.pop()) return next;
   }
   const bool ready_first = tick_ % fresh_first_every != 0;
-  control* next = ready_first ? pop_ready() : pop_fresh();
-  if (next == nullptr) next = ready_first ? pop_fresh() : pop_ready();
+  control* next = ready_first ? next_ready() : next_fresh();
+  if (next == nullptr) next = ready_first ? next_fresh() : next_ready();
   return next;
+}
+
+control* worker::next_ready() noexcept {
+  if (control* next = pop_ready()) return next;
+  return take_from(home_.overflowed(), shared_batch);
+}
+
+control* worker::next_fresh() noexcept {
+  if (control* next = pop_fresh()) return next;
+  if (backlog_.empty()) return nullptr;
+  return adopt_fresh(backlog_.take_newest());
+}
+
+// Puts a batch into the empty deque; returns its newest.
+control* worker::adopt_fresh(batch<control> oldest_first) noexcept {
+  while (control* item = oldest_first.pop()) keep_fresh(*item);
+  return pop_fresh();
+}
+
+void worker::keep_fresh(control& fresh) noexcept {
+  while (alone_ ? !fresh_.push_unshared(&fresh) : !fresh_.push(&fresh))
+    backlog_.push(fresh_.take_half());
 }
 
 void worker::make_ready(control& claimed) noexcept {
@@ -194,12 +207,8 @@ void worker::enqueue_ready(control& item) noexcept {
 }
 
 void worker::spawn(control& fresh) noexcept {
-  if (alone_) {
-    while (!fresh_.push_unshared(&fresh)) home_.injected().push(fresh_.take_half());
-    return;
-  }
-  while (!fresh_.push(&fresh)) home_.injected().push(fresh_.take_half());
-  if (fresh_.size() > 1) home_.wake_one();
+  keep_fresh(fresh);
+  if (!alone_ && fresh_.size() > 1) home_.wake_one();
 }
 
 void worker::deliver(control& pinned) noexcept {
@@ -223,36 +232,11 @@ void worker::arm(timer& entry) noexcept { timers_.add(entry); }
 // ---- stacks
 
 bool worker::bind_stack(control& fresh) noexcept {
-  stack* got = take_stack(fresh.stack_class);
+  stack* got = stacks_.take(fresh.stack_class);
   if (got == nullptr) return false;
   fresh.on = got;
   make_context(fresh.where, *got, &worker::fiber_main);
   return true;
-}
-
-stack* worker::take_stack(std::uint8_t size_class) noexcept {
-  if (size_class != home_.stack_class()) return stacks::acquire(size_class);
-  if (hot_stacks_ == nullptr) {
-    hot_count_ = stacks::acquire_hot(size_class, stack_batch, &hot_stacks_);
-    if (hot_count_ == 0) return stacks::acquire(size_class);
-    stacks::note_cached(static_cast<std::ptrdiff_t>(hot_count_));
-  }
-  stack* got = hot_stacks_;
-  hot_stacks_ = got->next;
-  --hot_count_;
-  stacks::note_cached(-1);
-  return got;
-}
-
-void worker::put_stack(stack* done) noexcept {
-  if (done->size_class != home_.stack_class() || hot_count_ >= stack_cache) {
-    stacks::release(done);
-    return;
-  }
-  done->next = hot_stacks_;
-  hot_stacks_ = done;
-  ++hot_count_;
-  stacks::note_cached(1);
 }
 
 }  // namespace weft::detail

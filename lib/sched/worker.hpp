@@ -13,13 +13,18 @@
 //     needs no exchange.
 // (5) One queued fiber is not worth waking a core that sleeps, two are. If its worker then does not
 //     come back within the monitor's period, the monitor wakes a thief.
-// (6) The only worker of a runtime has no thieves: nobody else touches its queues and its slot,
+// (6) What has begun comes before what is fresh, of that the newest first, so that a tree of fibers
+//     is worked off depth first. For fairness one pick in eight prefers the fresh, and now and then
+//     comes the oldest of them.
+// (7) The only worker of a runtime has no thieves: nobody else touches its queues and its slot,
 //     and it needs no locked instruction for them.
 #pragma once
 #include <atomic>
 #include <memory>
 
+#include "context/stack_cache.hpp"
 #include "fiber/control.hpp"
+#include "sched/backlog.hpp"
 #include "sched/injector.hpp"
 #include "sched/poller.hpp"
 #include "sched/run_queue.hpp"
@@ -45,7 +50,6 @@ struct worker_counters {
 class worker final : public carrier {
  public:
   worker(scheduler& of, unsigned index, std::unique_ptr<poller> with, bool alone);
-  ~worker();
 
   // The life of the worker's thread: returns when the scheduler has finished.
   void run() noexcept;
@@ -61,7 +65,9 @@ class worker final : public carrier {
   // Any thread.
   void wake() noexcept { poller_->wake(); }
   void deliver(control& pinned) noexcept;  // a fiber pinned to this worker, made ready elsewhere
-  bool has_work_to_share() const noexcept { return ready_.size() > 0 || fresh_.size() > 0; }
+  bool has_work_to_share() const noexcept {
+    return ready_.size() > 0 || fresh_.size() > 0 || !backlog_.empty();
+  }
   bool gathers() const noexcept { return gathering_; }  // by itself
   poller& loop() noexcept { return *poller_; }
   unsigned index() const noexcept { return index_; }
@@ -90,13 +96,16 @@ class worker final : public carrier {
   control* take_run_next() noexcept;
   control* pop_ready() noexcept { return alone_ ? ready_.pop_unshared() : ready_.pop(); }
   control* pop_fresh() noexcept { return alone_ ? fresh_.pop_unshared() : fresh_.pop(); }
+  control* next_ready() noexcept;
+  control* next_fresh() noexcept;
+  control* adopt_fresh(batch<control> oldest_first) noexcept;
+  void keep_fresh(control& fresh) noexcept;
   bool bind_stack(control& fresh) noexcept;
-  stack* take_stack(std::uint8_t size_class) noexcept;
-  void put_stack(stack* done) noexcept;
 
   void resume_from_main(control& next) noexcept;
   control* find_work() noexcept;
   control* take_shared() noexcept;
+  control* take_oldest_fresh(nanos now) noexcept;
   control* take_from(injector<control>& queue, std::size_t most) noexcept;
   control* search() noexcept;
   control* linger() noexcept;
@@ -140,12 +149,12 @@ class worker final : public carrier {
   unsigned lingered_in_vain_ = 0;     // times in a row
   unsigned posts_to_sleep_over_ = 0;  // before it lingers again
   bool gathering_ = false;
+  nanos last_oldest_ = 0;
   bool searching_ = false;
   bool new_work_first_ = false;
   std::uint32_t random_;
 
-  stack* hot_stacks_ = nullptr;
-  std::size_t hot_count_ = 0;
+  stack_cache stacks_;
 
   intrusive_queue<control> pinned_;
   spin_lock inbox_lock_;
@@ -156,6 +165,7 @@ class worker final : public carrier {
   alignas(64) std::atomic<control*> run_next_{nullptr};
   ready_ring<control> ready_;
   fresh_deque<control> fresh_;
+  backlog<control> backlog_;  // what is older than all in fresh_
   timer_queue timers_;
   worker_counters counters_;
 };

@@ -13,10 +13,13 @@ namespace {
 // switches; the count of switches between two looks at the clock adapts.
 constexpr nanos poll_period = 200'000;
 constexpr nanos poll_too_late = 1'000'000;
+// How often the oldest fresh fiber comes first. Each time a tree of fibers is begun at one more
+// place, whose stacks live until it is done.
+constexpr nanos oldest_fresh_period = 1'000'000;
 constexpr unsigned most_ticks = 64;
 constexpr std::size_t shared_batch = 128;
 constexpr std::size_t many_timers = 64;
-constexpr nanos shared_wake_period = 100'000;
+constexpr nanos shared_wake_period = 250'000;
 
 // Waking a core costs both sides some microseconds, and it comes tens of them later. So what a poll
 // has brought is shared if it keeps this worker busy for longer, going by how long its fibers have
@@ -32,7 +35,8 @@ void worker::run() noexcept {
   signal_stack for_overflows;
   bind_to_this_thread();
   set_current_carrier(this);
-  coarse_now = last_poll_ = poller_->now();
+  coarse_now = last_poll_ = last_oldest_ = poller_->now();
+  expire_timers();
   while (control* next = find_work()) resume_from_main(*next);
   set_current_carrier(nullptr);
 }
@@ -59,11 +63,9 @@ control* worker::find_work() noexcept {
         found_work();
         return next;
       }
-      if (poll) {
-        if (control* oldest = fresh_.steal()) {
-          found_work();
-          return oldest;
-        }
+      if (control* next = take_oldest_fresh(now)) {
+        found_work();
+        return next;
       }
     }
     ++tick_;
@@ -90,6 +92,15 @@ control* worker::find_work() noexcept {
     }
     sleep();
   }
+}
+
+// The oldest fresh fiber, now and then: newest first, it might never have its turn.
+control* worker::take_oldest_fresh(nanos now) noexcept {
+  if (now - last_oldest_ < oldest_fresh_period) return nullptr;
+  last_oldest_ = now;
+  if (!backlog_.empty())
+    if (control* oldest = backlog_.pop_oldest()) return oldest;
+  return fresh_.steal();
 }
 
 // A share of what overflowed, or of what is new; the other way round every second time.
@@ -167,6 +178,8 @@ control* worker::linger() noexcept {
 
 control* worker::steal_from(worker& victim) noexcept {
   if (control* got = victim.ready_.steal_half(ready_)) return got;
+  if (!victim.backlog_.empty())
+    if (control* got = adopt_fresh(victim.backlog_.take_oldest())) return got;
   return victim.fresh_.steal();
 }
 
@@ -240,7 +253,7 @@ void worker::share_backlog() noexcept {
 
 void worker::expire_timers() noexcept {
   coarse_now = poller_->now();
-  if (timers_.earliest() <= coarse_now) timers_.expire(coarse_now);
+  if (timers_.wants(coarse_now)) timers_.expire(coarse_now);
 }
 
 void worker::rescue() noexcept {

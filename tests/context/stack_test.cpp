@@ -1,5 +1,7 @@
 #include "context/stack.hpp"
 
+#include "context/stack_cache.hpp"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -62,6 +64,15 @@ std::vector<stack*> acquire_many(std::uint8_t size_class, std::size_t count) {
     out.push_back(stacks::acquire(size_class));
     if (out.back() == nullptr) std::abort();
   }
+  return out;
+}
+
+// The same, with those that the pool made ready beside them.
+std::vector<stack*> acquire_many_and_spare(std::uint8_t size_class, std::size_t count) {
+  auto out = acquire_many(size_class, count);
+  stack* spare = nullptr;
+  stacks::acquire_hot(size_class, SIZE_MAX, &spare);
+  for (; spare != nullptr; spare = spare->next) out.push_back(spare);
   return out;
 }
 
@@ -144,12 +155,14 @@ TEST(Stack, TheCountTellsUsedFromCached) {
   stacks::release(two[0]);
   EXPECT_EQ(stacks::count().in_use, before.in_use + 1);
   EXPECT_EQ(stacks::count().cached, before.cached + 1);
-  stacks::note_cached(1);  // two[1] goes into somebody's own cache
+  {
+    stack_cache own(mine);
+    own.put(two[1]);
+    EXPECT_EQ(stacks::count().in_use, before.in_use);
+    EXPECT_EQ(stacks::count().cached, before.cached + 2);
+  }
   EXPECT_EQ(stacks::count().in_use, before.in_use);
   EXPECT_EQ(stacks::count().cached, before.cached + 2);
-  stacks::note_cached(-1);
-  stacks::release(two[1]);
-  EXPECT_EQ(stacks::count().in_use, before.in_use);
 }
 
 TEST(Stack, ThreadsNeverGetTheSameStack) {
@@ -268,9 +281,9 @@ TEST(Stack, FortyThousandStacksEachHaveAGuard) {
 
 TEST(Stack, TrimGivesBackWhatNobodyNeededSinceTheLast) {
   const std::uint8_t mine = class_of(128);
-  constexpr std::size_t many = 300;
   constexpr std::size_t kept = 64;
-  auto all = acquire_many(mine, many);
+  auto all = acquire_many_and_spare(mine, 300);
+  const std::size_t many = all.size();
   for (stack* each : all) touch(*each, 3);
   release_all(all);
   std::vector<char*> bases;

@@ -1,0 +1,90 @@
+// What no longer fits a worker's deque of fresh fibers, in the batches in which it left it.
+// Its worker takes the newest batch, so that what is deepest still runs first and few fibers are
+// alive at a time; thieves take the oldest, the largest pieces of work.
+// (1) Everything under one lock, which is taken once a batch; `batches_` alone is read without.
+// (2) Nothing is lost without memory: the fibers are linked then, and come last.
+// Rejected: handing the overflow to the injector of all workers. It gives the oldest first, and in
+// between to each; a tree of a million fibers then had 60,000 stacks at a time instead of 100.
+#pragma once
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <new>
+
+#include "base/intrusive_list.hpp"
+#include "base/spin_lock.hpp"
+#include "sched/injector.hpp"
+
+namespace weft::detail {
+
+template <class T>
+class backlog {
+ public:
+  // Owner. Takes what is older than all that its deque still has, and newer than all in here.
+  void push(batch<T> newest) noexcept {
+    if (newest.empty()) return;
+    std::lock_guard<spin_lock> hold(lock_);
+    try {
+      waiting_.push_back(newest);
+    } catch (const std::bad_alloc&) {
+      while (T* item = newest.pop()) unplaced_.push(item);
+    }
+    publish();
+  }
+
+  // Owner.
+  batch<T> take_newest() noexcept {
+    std::lock_guard<spin_lock> hold(lock_);
+    if (waiting_.empty()) return take_unplaced();
+    const batch<T> out = waiting_.back();
+    waiting_.pop_back();
+    publish();
+    return out;
+  }
+
+  // Any thread.
+  batch<T> take_oldest() noexcept {
+    std::lock_guard<spin_lock> hold(lock_);
+    if (waiting_.empty()) return take_unplaced();
+    const batch<T> out = waiting_.front();
+    waiting_.pop_front();
+    publish();
+    return out;
+  }
+
+  // Any thread: one of the oldest batch.
+  T* pop_oldest() noexcept {
+    std::lock_guard<spin_lock> hold(lock_);
+    T* item = nullptr;
+    if (waiting_.empty()) {
+      item = unplaced_.pop();
+    } else {
+      item = waiting_.front().pop();
+      if (waiting_.front().empty()) waiting_.pop_front();
+    }
+    publish();
+    return item;
+  }
+
+  bool empty() const noexcept { return batches_.load(std::memory_order_seq_cst) == 0; }
+
+ private:
+  batch<T> take_unplaced() noexcept {
+    batch<T> out;
+    while (!unplaced_.empty() && !out.full()) out.push(unplaced_.pop());
+    publish();
+    return out;
+  }
+
+  // Seq_cst: before the look for a sleeper, as in run_queue.hpp.
+  void publish() noexcept {
+    batches_.store(waiting_.size() + (unplaced_.empty() ? 0 : 1), std::memory_order_seq_cst);
+  }
+
+  spin_lock lock_;
+  std::deque<batch<T>> waiting_;
+  intrusive_queue<T> unplaced_;
+  std::atomic<std::size_t> batches_{0};
+};
+
+}  // namespace weft::detail
