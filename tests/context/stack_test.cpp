@@ -402,7 +402,8 @@ TEST_F(StackFallbackDeathTest, WithoutMappingsAStackHasACanaryAndOneLineSaysSo) 
   auto child = [] {
     if (!refuse_guard_advice()) _exit(1);
     use_up_mappings(300);
-    auto all = acquire_many(stacks::class_for(stacks::smallest), 1000);
+    // All within the first slab: another could not be mapped.
+    auto all = acquire_many(stacks::class_for(stacks::smallest), 800);
     std::size_t guarded = 0;
     for (stack* each : all) {
       guarded += !readable(each->limit() - 1);
@@ -413,7 +414,7 @@ TEST_F(StackFallbackDeathTest, WithoutMappingsAStackHasACanaryAndOneLineSaysSo) 
     for (stack* each : all) stacks::release(each);  // nobody overflowed
     stacks::trim();
     stacks::trim();
-    for (stack* each : acquire_many(stacks::class_for(stacks::smallest), 1000))
+    for (stack* each : acquire_many(stacks::class_for(stacks::smallest), 800))
       if (readable(each->limit() - 1) && !each->canary) _exit(4);
     _exit(0);
   };
