@@ -52,7 +52,11 @@ void by_fibers(benchmark::State& state, const F& work) {
   std::vector<weft::fiber<void>> others;
   for (std::int64_t k = 1; k < state.range(0); ++k) {
     others.push_back(weft::go([&] {
-      for (block room; !over; weft::yield()) work(static_cast<std::uint64_t>(calls++), room);
+      block room;
+      while (!over) {
+        work(static_cast<std::uint64_t>(calls++), room);
+        weft::yield();
+      }
     }));
   }
   block room;
