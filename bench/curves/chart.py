@@ -1,13 +1,13 @@
-"""Line charts as SVG, for light and dark pages. Both axes may be logarithmic."""
+"""Line charts as SVG, for light and dark pages. The x axis is logarithmic, the y axis may be."""
 import math
 from xml.sax.saxutils import escape
 
+# Shades that can be read on white and on black: not every page tells an image which it is on.
 STYLE = """
-text { font: 11px system-ui, sans-serif; fill: #555 }
-.title { font-weight: 600; font-size: 12px; fill: #222 }
+text { font: 11px system-ui, sans-serif; fill: #78818c }
+.title { font-weight: 600; font-size: 12px }
 .axis { stroke: #888; fill: none } .grid { stroke: #8884; fill: none }
 .line { fill: none; stroke-width: 1.8 } .dashed { stroke-dasharray: 4 3 }
-@media (prefers-color-scheme: dark) { text { fill: #aaa } .title { fill: #ddd } }
 """
 COLOURS = ["#2f7fd0", "#e07b1f", "#2e9e6b", "#b85aa8", "#c9473f", "#8a7a2f", "#5f6fd8"]
 WIDTH, HEIGHT = 360, 230  # of a panel
@@ -106,7 +106,7 @@ def draw(path, panels, columns):
         dashed = " dashed" if any(name in panel.floors for panel in panels) else ""
         out.append(f'<path class="line{dashed}" stroke="{colours[name]}" d="M{x} 13h18"/>'
                    f'<text x="{x + 23}" y="17">{escape(name)}</text>')
-        x += 40 + 6.1 * len(name)
+        x += 36 + 5.5 * len(name)
     for i, panel in enumerate(panels):
         out += panel.draw(i % columns * WIDTH, 26 + i // columns * HEIGHT, colours)
     with open(path, "w", encoding="utf-8") as file:

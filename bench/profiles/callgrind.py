@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
+import textwrap
 
 BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build", "release")
 BENCH = os.path.join(BUILD, "bench", "weft_bench")
@@ -16,7 +17,7 @@ def short(function):
     previous = None
     while previous != function:
         previous, function = function, ARGUMENTS.sub("", function)
-    return function.split(" ")[-1] or previous
+    return function.split("@@")[0].split(" ")[-1] or previous
 
 
 def count(command, wanted=lambda binary, address: True):
@@ -54,5 +55,7 @@ def each(command, n, operations=1, wanted=lambda binary, address: True):
 
 
 def print_table(each_operation, least):
+    """What costs at least so much, the dearest first."""
     shown = sorted(each_operation.items(), key=lambda pair: -pair[1])
-    print("  " + ", ".join(f"{function} {cost:.3g}" for function, cost in shown if cost >= least))
+    text = ", ".join(f"{function} {cost:.3g}" for function, cost in shown if cost >= least)
+    print(textwrap.fill(text or "none", 110, initial_indent="  ", subsequent_indent="  ", break_long_words=False))
