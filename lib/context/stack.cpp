@@ -27,8 +27,8 @@ constexpr std::size_t largest_slab_bytes = std::size_t{4} << 30;
 constexpr std::size_t kept_hot = 64;  // stacks a class keeps whatever trim() finds
 constexpr std::size_t max_slabs = 4096;
 
-// So many are made ready at once, since system calls for guards and memory cost less together; but
-// at most an eighth of what there is, so that a few fibers do not pay for many.
+// So many are made ready at once, since one system call for their guards costs half of many; but at
+// most an eighth of what there is, so that a few fibers do not pay for many.
 #if defined(WEFT_ASAN) || defined(WEFT_TSAN)
 constexpr std::size_t most_at_once = 1;  // each costs the sanitizer's memory, too
 #else
@@ -225,15 +225,6 @@ raw_stacks take_raw(class_pool& pool, std::uint8_t size_class) noexcept {
 stack_list make_ready(const raw_stacks& raw, std::uint8_t size_class) noexcept {
   std::size_t guarded = raw.count;
   if (!raw.guarded) guarded = raw.count == 1 ? 0 : install_guards(raw.bases.data(), raw.count);
-#ifdef MADV_POPULATE_WRITE
-  // The page of the descriptor, which set_up() would fault in one by one. No matter if it fails.
-  if (raw.count > 1) {
-    std::array<char*, most_at_once> tops;
-    for (std::size_t i = 0; i < raw.count; ++i)
-      tops[i] = raw.bases[i] + bytes_of(size_class) - page_bytes();
-    advise_each(tops.data(), raw.count, page_bytes(), MADV_POPULATE_WRITE);
-  }
-#endif
   stack_list out;
   for (; out.count < raw.count; ++out.count) {
     stack* made = set_up(raw.bases[out.count], size_class, out.count < guarded);

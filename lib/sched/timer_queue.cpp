@@ -190,6 +190,7 @@ timer* timer_queue::take_due(nanos now) noexcept {
 }
 
 nanos timer_queue::find_earliest() const noexcept {
+  if (armed_ == 0) return never;
   if (near_ != nullptr) return near_->deadline;
   nanos least = never;
   for (unsigned level = 0; level < levels; ++level) {
@@ -224,7 +225,7 @@ void timer_queue::disarm(timer& item) noexcept {
       const timer::phase state = item.state.load(std::memory_order_acquire);
       if (state == timer::phase::armed) {
         take_out(item);
-        publish(item.deadline > earliest() ? earliest() : find_earliest());
+        publish(armed_ > 0 && item.deadline > earliest() ? earliest() : find_earliest());
         item.state.store(timer::phase::idle, std::memory_order_relaxed);
         return;
       }

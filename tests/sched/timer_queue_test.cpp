@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <random>
 #include <thread>
@@ -247,6 +248,63 @@ TEST(TimerQueue, TheEarliestIsRightAfterEachOfManyChanges) {
     ASSERT_EQ(queue.size(), armed.size());
   }
   for (const auto& each : armed) queue.disarm(each->alarm);
+}
+
+// Deadlines of all magnitudes, so that they stand on every level of the wheel and move down.
+TEST(TimerQueue, FarDeadlinesFireInTimeToo) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    timer_queue queue;
+    std::mt19937_64 random(seed);
+    std::vector<std::unique_ptr<fake_wait>> armed;
+    nanos now = seed % 2 == 0 ? 0 : static_cast<nanos>(random() >> 2);
+    for (int step = 0; step < 3000 && now < never / 2; ++step) {
+      const auto magnitude = static_cast<unsigned>(random() % 60);
+      const auto ahead = static_cast<nanos>(random() & ((std::uint64_t{1} << magnitude) - 1));
+      switch (random() % 4) {
+        case 0:
+        case 1:
+          armed.push_back(std::make_unique<fake_wait>(now + ahead));
+          queue.add(armed.back()->alarm);
+          break;
+        case 2: {
+          if (armed.empty()) break;
+          auto& gone = armed[random() % armed.size()];
+          queue.disarm(gone->alarm);
+          std::swap(gone, armed.back());
+          armed.pop_back();
+          break;
+        }
+        default: {
+          now += random() % 8 == 0 ? ahead : ahead % 5'000'000;
+          const auto is_due = [&](const auto& each) { return each->alarm.deadline <= now; };
+          const auto due = std::partition(armed.begin(), armed.end(), std::not_fn(is_due));
+          ASSERT_EQ(queue.expire(now), static_cast<std::size_t>(armed.end() - due));
+          for (auto at = armed.begin(); at != armed.end(); ++at)
+            ASSERT_EQ((*at)->timed_out(), at >= due);
+          armed.erase(due, armed.end());
+        }
+      }
+      nanos least = never;
+      for (const auto& each : armed) least = std::min(least, each->alarm.deadline);
+      ASSERT_LE(queue.earliest(), least);
+      ASSERT_EQ(queue.earliest() == never, armed.empty());
+      ASSERT_EQ(queue.size(), armed.size());
+    }
+    for (const auto& each : armed) queue.disarm(each->alarm);
+  }
+}
+
+// What was disarmed may wake the worker once, but then the queue knows better.
+TEST(TimerQueue, ADisarmedTimerOfAFarSlotCostsOneLook) {
+  timer_queue queue;
+  fake_wait first(1'000'000'000);
+  fake_wait second(1'000'000'500);
+  queue.add(first.alarm);
+  queue.add(second.alarm);
+  queue.disarm(first.alarm);
+  EXPECT_EQ(queue.expire(queue.earliest()), 0u);
+  EXPECT_EQ(queue.earliest(), 1'000'000'500);
+  EXPECT_EQ(queue.expire(1'000'000'500), 1u);
 }
 
 // ---- whom it wakes and what it cancels

@@ -337,4 +337,19 @@ TEST_P(Fiber, YieldLetsOthersRun) {
   });
 }
 
+// New fibers come before old ones that have not begun, but not for ever.
+TEST_P(Fiber, AnOldOneBeginsThoughNewOnesKeepComing) {
+  inside([] {
+    constexpr int many = 600;  // more than a worker's queue holds
+    std::atomic<int> begun{0};
+    for (int i = 0; i < many; ++i) weft::go([&] { ++begun; }).detach();
+    while (begun < 5) {
+      std::atomic<bool> seen{false};
+      weft::go([&] { seen = true; }).join();
+      EXPECT_TRUE(seen);
+    }
+    while (begun < many) weft::yield();
+  });
+}
+
 }  // namespace
