@@ -418,6 +418,32 @@ TEST(Switch, UnmaskedTrapsStayWithTheContextThatWantsThem) {
   run_in_turns(here, {&strict, &lax});
   EXPECT_EQ(fegetexcept(), 0);
 }
+
+TEST(Switch, TheFlagsOfOneContextSpringNoTrapOfAnother) {
+  host here;
+  coroutine strict([&](coroutine& self) {
+    feenableexcept(FE_DIVBYZERO);
+    for (int i = 0; i < 3; ++i) {
+      self.yield();
+      EXPECT_FALSE(x87_rounds_up());
+      EXPECT_FALSE(rounds_up());
+    }
+    fedisableexcept(FE_ALL_EXCEPT);
+  });
+  coroutine lax([&](coroutine& self) {
+    for (int i = 0; i < 3; ++i) {
+      volatile long double zero = 0.0L;
+      volatile long double result = 1.0L / zero;
+      volatile double narrow = 1.0 / static_cast<double>(zero);
+      EXPECT_EQ(static_cast<double>(result), narrow);
+      self.yield();
+      EXPECT_NE(std::fetestexcept(FE_DIVBYZERO), 0);  // they are the thread's
+    }
+  });
+  run_in_turns(here, {&strict, &lax});
+  EXPECT_EQ(fegetexcept(), 0);
+  std::feclearexcept(FE_ALL_EXCEPT);
+}
 #endif
 
 // ---- migration
