@@ -24,12 +24,19 @@ using entry_function = void (*)(void* data);
 //   jump(left, to, data)              goes there, leaves in *left where to come back to, and
 //                                     returns the data of the jump that came back.
 
-#if defined(__x86_64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
+#if defined(__x86_64__) && defined(__LP64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
 #define WEFT_OWN_JUMP 1
 
-// The first frame of a stack: the end for debuggers and unwinders.
-__attribute__((naked)) inline void enter_stack() {
-  asm(".cfi_undefined rip\n\t"
+// For debuggers, unwinders and profilers.
+#ifdef __GCC_HAVE_DWARF2_CFI_ASM
+#define WEFT_CFI(text) text
+#else
+#define WEFT_CFI(text)
+#endif
+
+// The first frame of a stack: the end for who walks it.
+__attribute__((naked, no_instrument_function)) inline void enter_stack() {
+  asm(WEFT_CFI(".cfi_undefined rip\n\t")
       "xorl %ebp, %ebp\n\t"
       "popq %rax\n\t"
       "leaq 1f(%rip), %rcx\n\t"
@@ -49,9 +56,11 @@ void* prepare_stack(void* top, std::size_t) noexcept {
   return at;
 }
 
-// The 128 bytes step over the red zone.
+// The 128 bytes step over the red zone. Who walks the stack from in between, as the handler of a
+// profiler's signal does, must not go on: the stack pointer is not where the compiler believes.
 inline void* jump(void** left, void* to, void* data) noexcept {
   asm volatile(
+      WEFT_CFI(".cfi_remember_state\n\t.cfi_undefined rip\n\t")
       "leaq -128(%%rsp), %%rsp\n\t"
       "pushq %%rbp\n\t"
       "leaq 1f(%%rip), %%rax\n\t"
@@ -62,7 +71,8 @@ inline void* jump(void** left, void* to, void* data) noexcept {
       "jmpq *%%rax\n"
       "1:\n\t"
       "popq %%rbp\n\t"
-      "leaq 128(%%rsp), %%rsp"
+      "leaq 128(%%rsp), %%rsp\n\t"
+      WEFT_CFI(".cfi_restore_state")
       : "+D"(left), "+d"(to), "+S"(data)
       :
       : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
@@ -71,7 +81,7 @@ inline void* jump(void** left, void* to, void* data) noexcept {
 #ifdef __AVX512F__
         ,
         "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
-        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6",
         "k7"
 #endif
   );
