@@ -8,11 +8,14 @@
 // (3) The stack of a context that waits begins with the address to go on at. That of a fresh one
 //     also holds its entry function, which gets the data of the jump.
 // (4) Under a sanitizer the jump is Boost's: speed is no matter there, and its ways are known.
+// (5) Boost's keeps the words it finds and puts back those it found when the target left. So there
+//     it gets the default ones to carry, and who arrives puts its own in place.
 #pragma once
 #include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 #include <cstdint>
 
+#include "context/fp_control.hpp"
 #include "context/sanitizer.hpp"
 
 namespace weft::detail {
@@ -20,12 +23,13 @@ namespace weft::detail {
 using entry_function = void (*)(void* data);
 
 // Both versions:
+//   jump_carries_fp                   whether (5) concerns it.
 //   prepare_stack<entry>(top, bytes)  makes a fresh stack; returns where to go.
 //   jump(left, to, data)              goes there, leaves in *left where to come back to, and
 //                                     returns the data of the jump that came back.
 
 #if defined(__x86_64__) && defined(__LP64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
-#define WEFT_OWN_JUMP 1
+inline constexpr bool jump_carries_fp = false;
 
 // For debuggers, unwinders and profilers.
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
@@ -90,6 +94,8 @@ inline void* jump(void** left, void* to, void* data) noexcept {
 
 #else
 
+inline constexpr bool jump_carries_fp = true;
+
 struct departure_note {  // in the frame that is left
   void** left;
   void* data;
@@ -108,7 +114,11 @@ void* prepare_stack(void* top, std::size_t bytes) noexcept {
       entry(arrive(came));
     }
   };
-  return boost::context::detail::make_fcontext(top, bytes, &start::here);
+  fp_control mine, carried;
+  exchange_fp_control(mine, fp_control{});  // what make_fcontext finds, the context starts with
+  void* const made = boost::context::detail::make_fcontext(top, bytes, &start::here);
+  exchange_fp_control(carried, mine);
+  return made;
 }
 
 WEFT_INLINE_SWITCHING inline void* jump(void** left, void* to, void* data) noexcept {

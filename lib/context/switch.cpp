@@ -39,7 +39,7 @@ struct switching {
     here.to_ = &target;
     self.eh = *here.eh_;
     *here.eh_ = target.eh;
-    exchange_fp_control(self.fp, target.fp);
+    exchange_fp_control(self.fp, jump_carries_fp ? fp_control{} : target.fp);
 #ifdef WEFT_ASAN
     here.from_ = &self;
     void* fake_stack = nullptr;  // for use-after-return: of the frames here, and found here again
@@ -53,6 +53,7 @@ struct switching {
 #ifdef WEFT_ASAN
     asan_arrive(fake_stack, *now->from_);
 #endif
+    if (fp_control carried; jump_carries_fp) exchange_fp_control(carried, self.fp);
     return now;
   }
 
