@@ -30,13 +30,27 @@ inline bool loads_of_mxcsr_are_cheap() noexcept {
 }
 inline const bool load_mxcsr_always = loads_of_mxcsr_are_cheap();
 
+inline constexpr std::uint32_t fp_flags = 0x3f;
+
+// A flag of the x87 that the target has unmasked would spring a trap there, whoever has raised it.
+// So it is taken off, and kept beside those of MXCSR, where std::fetestexcept() finds it as well.
+// What the leaver itself wants to trap has its chance first.
+inline void load_x87(fp_control& mine, std::uint16_t wanted) noexcept {
+  std::uint16_t raised = 0;
+  asm volatile("fwait\n\tfnstsw %0" : "=m"(raised));
+  if ((raised & ~std::uint32_t{wanted} & fp_flags) != 0) {
+    asm volatile("fnclex");
+    mine.mxcsr |= raised & fp_flags;
+  }
+  asm volatile("fldcw %0" : : "m"(wanted));
+}
+
 inline void exchange_fp_control(fp_control& mine, const fp_control& wanted) noexcept {
   asm volatile("stmxcsr %0" : "=m"(mine.mxcsr));
   asm volatile("fnstcw %0" : "=m"(mine.x87));
-  if (mine.x87 != wanted.x87) asm volatile("fldcw %0" : : "m"(wanted.x87));
-  constexpr std::uint32_t flags = 0x3f;
-  if (load_mxcsr_always || ((mine.mxcsr ^ wanted.mxcsr) & ~flags) != 0)
-    asm volatile("ldmxcsr %0" : : "m"(wanted.mxcsr));
+  const bool load_mxcsr = load_mxcsr_always || ((mine.mxcsr ^ wanted.mxcsr) & ~fp_flags) != 0;
+  if (mine.x87 != wanted.x87) load_x87(mine, wanted.x87);
+  if (load_mxcsr) asm volatile("ldmxcsr %0" : : "m"(wanted.mxcsr));
 }
 
 #elif defined(__aarch64__)

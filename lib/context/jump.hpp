@@ -8,11 +8,14 @@
 // (3) The stack of a context that waits begins with the address to go on at. That of a fresh one
 //     also holds its entry function, which gets the data of the jump.
 // (4) Under a sanitizer the jump is Boost's: speed is no matter there, and its ways are known.
+// (5) Boost's keeps the words it finds and puts back those it found when the target left. So there
+//     it gets the default ones to carry, and who arrives puts its own in place.
 #pragma once
 #include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 #include <cstdint>
 
+#include "context/fp_control.hpp"
 #include "context/sanitizer.hpp"
 
 namespace weft::detail {
@@ -20,16 +23,24 @@ namespace weft::detail {
 using entry_function = void (*)(void* data);
 
 // Both versions:
+//   jump_carries_fp                   whether (5) concerns it.
 //   prepare_stack<entry>(top, bytes)  makes a fresh stack; returns where to go.
 //   jump(left, to, data)              goes there, leaves in *left where to come back to, and
 //                                     returns the data of the jump that came back.
 
-#if defined(__x86_64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
-#define WEFT_OWN_JUMP 1
+#if defined(__x86_64__) && defined(__LP64__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
+inline constexpr bool jump_carries_fp = false;
 
-// The first frame of a stack: the end for debuggers and unwinders.
-__attribute__((naked)) inline void enter_stack() {
-  asm(".cfi_undefined rip\n\t"
+// For debuggers, unwinders and profilers.
+#ifdef __GCC_HAVE_DWARF2_CFI_ASM
+#define WEFT_CFI(text) text
+#else
+#define WEFT_CFI(text)
+#endif
+
+// The first frame of a stack: the end for who walks it.
+__attribute__((naked, no_instrument_function)) inline void enter_stack() {
+  asm(WEFT_CFI(".cfi_undefined rip\n\t")
       "xorl %ebp, %ebp\n\t"
       "popq %rax\n\t"
       "leaq 1f(%rip), %rcx\n\t"
@@ -49,9 +60,11 @@ void* prepare_stack(void* top, std::size_t) noexcept {
   return at;
 }
 
-// The 128 bytes step over the red zone.
+// The 128 bytes step over the red zone. Who walks the stack from in between, as the handler of a
+// profiler's signal does, must not go on: the stack pointer is not where the compiler believes.
 inline void* jump(void** left, void* to, void* data) noexcept {
   asm volatile(
+      WEFT_CFI(".cfi_remember_state\n\t.cfi_undefined rip\n\t")
       "leaq -128(%%rsp), %%rsp\n\t"
       "pushq %%rbp\n\t"
       "leaq 1f(%%rip), %%rax\n\t"
@@ -62,7 +75,8 @@ inline void* jump(void** left, void* to, void* data) noexcept {
       "jmpq *%%rax\n"
       "1:\n\t"
       "popq %%rbp\n\t"
-      "leaq 128(%%rsp), %%rsp"
+      "leaq 128(%%rsp), %%rsp\n\t"
+      WEFT_CFI(".cfi_restore_state")
       : "+D"(left), "+d"(to), "+S"(data)
       :
       : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
@@ -71,7 +85,7 @@ inline void* jump(void** left, void* to, void* data) noexcept {
 #ifdef __AVX512F__
         ,
         "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
-        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6",
         "k7"
 #endif
   );
@@ -79,6 +93,8 @@ inline void* jump(void** left, void* to, void* data) noexcept {
 }
 
 #else
+
+inline constexpr bool jump_carries_fp = true;
 
 struct departure_note {  // in the frame that is left
   void** left;
@@ -98,7 +114,11 @@ void* prepare_stack(void* top, std::size_t bytes) noexcept {
       entry(arrive(came));
     }
   };
-  return boost::context::detail::make_fcontext(top, bytes, &start::here);
+  fp_control mine, carried;
+  exchange_fp_control(mine, fp_control{});  // what make_fcontext finds, the context starts with
+  void* const made = boost::context::detail::make_fcontext(top, bytes, &start::here);
+  exchange_fp_control(carried, mine);
+  return made;
 }
 
 WEFT_INLINE_SWITCHING inline void* jump(void** left, void* to, void* data) noexcept {

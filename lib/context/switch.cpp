@@ -35,24 +35,25 @@ struct switching {
   // All that the target needs is put in place by the one who leaves: it need not do anything when
   // it arrives.
   WEFT_INLINE_SWITCHING static thread_side* leave(context& self, context& target, thread_side& here,
-                                                  void** fake_stack) noexcept {
+                                                  [[maybe_unused]] bool for_good) noexcept {
     here.to_ = &target;
     self.eh = *here.eh_;
     *here.eh_ = target.eh;
-    exchange_fp_control(self.fp, target.fp);
+    exchange_fp_control(self.fp, jump_carries_fp ? fp_control{} : target.fp);
 #ifdef WEFT_ASAN
     here.from_ = &self;
-    asan_leave(fake_stack, target);
+    void* fake_stack = nullptr;  // for use-after-return: of the frames here, and found here again
+    asan_leave(for_good ? nullptr : &fake_stack, target);
 #endif
 #ifdef WEFT_TSAN
     self.tsan = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(target.tsan, 0);
 #endif
-    static_cast<void>(fake_stack);
     auto* now = static_cast<thread_side*>(jump(&self.sp, target.sp, &here));
 #ifdef WEFT_ASAN
-    asan_arrive(self.fake_stack, *now->from_);
+    asan_arrive(fake_stack, *now->from_);
 #endif
+    if (fp_control carried; jump_carries_fp) exchange_fp_control(carried, self.fp);
     return now;
   }
 
@@ -64,7 +65,7 @@ struct switching {
     // Part of this function, so that the chain of calls is as deep as it was when the context was
     // entered: the CPU's return stack then fits whoever runs next.
     const departure to = here.to_->main(here);
-    leave(to.here->discarded_, *to.target, *to.here, nullptr);
+    leave(to.here->discarded_, *to.target, *to.here, true);
     std::abort();
   }
 };
@@ -104,11 +105,7 @@ void adopt_context(context& fresh, stack& on) noexcept {
 }
 
 WEFT_SWITCHING thread_side* switch_to(context& self, context& target, thread_side& here) noexcept {
-#ifdef WEFT_ASAN
-  return switching::leave(self, target, here, &self.fake_stack);
-#else
-  return switching::leave(self, target, here, nullptr);
-#endif
+  return switching::leave(self, target, here, false);
 }
 
 }  // namespace weft::detail

@@ -48,7 +48,6 @@ struct context {
   void* tsan = nullptr;
 #endif
 #ifdef WEFT_ASAN
-  void* fake_stack = nullptr;  // AddressSanitizer's frames for use-after-return
   const void* bottom = nullptr;
   std::size_t bytes = 0;
 #endif

@@ -18,6 +18,7 @@ OPTIONS = [
     "-O2 -fPIC",
     "-O3 -flto",
     "-O3 -flto -fPIC",
+    "-O1 -finstrument-functions",  # as tracers have it
     "-O2 shared",  # the library's part in a shared library, as it is installed
 ]
 LIBRARY = ["lib/base/this_thread.cpp", "lib/context/switch.cpp"]

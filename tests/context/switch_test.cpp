@@ -1,8 +1,11 @@
 #include "context/switch.hpp"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <unwind.h>
 
 #include <cfenv>
+#include <csignal>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -417,6 +420,91 @@ TEST(Switch, UnmaskedTrapsStayWithTheContextThatWantsThem) {
   });
   run_in_turns(here, {&strict, &lax});
   EXPECT_EQ(fegetexcept(), 0);
+}
+
+TEST(Switch, TheFlagsOfOneContextSpringNoTrapOfAnother) {
+  host here;
+  coroutine strict([&](coroutine& self) {
+    feenableexcept(FE_DIVBYZERO);
+    for (int i = 0; i < 3; ++i) {
+      self.yield();
+      EXPECT_FALSE(x87_rounds_up());
+      EXPECT_FALSE(rounds_up());
+    }
+    fedisableexcept(FE_ALL_EXCEPT);
+  });
+  coroutine lax([&](coroutine& self) {
+    for (int i = 0; i < 3; ++i) {
+      volatile long double zero = 0.0L;
+      volatile long double result = 1.0L / zero;
+      volatile double narrow = 1.0 / static_cast<double>(zero);
+      EXPECT_EQ(static_cast<double>(result), narrow);
+      self.yield();
+      EXPECT_NE(std::fetestexcept(FE_DIVBYZERO), 0);  // they are the thread's
+    }
+  });
+  run_in_turns(here, {&strict, &lax});
+  EXPECT_EQ(fegetexcept(), 0);
+  std::feclearexcept(FE_ALL_EXCEPT);
+}
+#endif
+
+// ---- whoever looks from outside
+
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(WEFT_ASAN) && !defined(WEFT_TSAN)
+
+// A profiler's signal may come at any instruction, and its handler walks the stack.
+struct walker {
+  static inline int walks = 0;
+  static inline int lost = 0;
+
+  static _Unwind_Reason_Code visit(_Unwind_Context* at, void*) {
+    auto* const code = reinterpret_cast<void*>(_Unwind_GetIP(at));
+    Dl_info in;
+    if (code != nullptr && dladdr(code, &in) == 0) ++lost;  // null: the end
+    return _URC_NO_REASON;
+  }
+  static void walk(int) {
+    ++walks;
+    _Unwind_Backtrace(&visit, nullptr);
+  }
+};
+
+// What earlier calls leave below the stack pointer is not a return address.
+__attribute__((noinline)) void litter() {
+  volatile unsigned char all[4096];
+  for (volatile unsigned char& each : all) each = 0x5a;
+}
+
+// With the trap flag the CPU raises SIGTRAP after each instruction.
+void step_singly(bool on) {
+  const auto flags = __builtin_ia32_readeflags_u64() & ~0x100ull;
+  __builtin_ia32_writeeflags_u64(flags | (on ? 0x100u : 0u));
+}
+
+TEST(Switch, AStackCanBeWalkedAtEveryInstruction) {
+  host here;
+  coroutine other([&](coroutine& self) {
+    for (int i = 0; i < 3; ++i) {
+      litter();
+      self.yield();
+    }
+  });
+  walker::walks = walker::lost = 0;
+  struct sigaction walks = {}, before = {};
+  walks.sa_handler = &walker::walk;
+  ASSERT_EQ(sigaction(SIGTRAP, &walks, &before), 0);
+  other.resume(here);
+  litter();
+  step_singly(true);
+  other.resume(here);
+  other.resume(here);
+  other.resume(here);
+  step_singly(false);
+  sigaction(SIGTRAP, &before, nullptr);
+  EXPECT_TRUE(other.done());
+  EXPECT_GT(walker::walks, 200);
+  EXPECT_EQ(walker::lost, 0);
 }
 #endif
 
