@@ -302,7 +302,9 @@ void watch::take_down() noexcept {
 }
 
 void watch::close_handle() noexcept {
-  set_events(0);
+  loop& on = *static_cast<loop*>(handle_.loop->data);
+  if (started_ != 0) on.note_busy(-1);
+  started_ = 0;  // uv_close() stops it
   intrusive_list<watch>::erase(*this);
   uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
            [](uv_handle_t* handle) { static_cast<watch*>(handle->data)->handle_closed(); });
