@@ -27,6 +27,10 @@ class pieces_left {
   std::size_t done() const noexcept { return done_; }
 
   ssize_t send(int fd, std::size_t& offered) noexcept {
+    if (next_ + 1 == end_) {
+      offered = next_->size() - skip_;
+      return calls::send(fd, static_cast<const char*>(next_->data()) + skip_, offered);
+    }
     std::array<iovec, most_pieces> raw;
     std::size_t count = 0;
     std::size_t skip = skip_;

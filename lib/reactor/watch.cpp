@@ -50,7 +50,7 @@ void watch::leave(direction which) noexcept {
   std::unique_lock<spin_lock> hold(lock_);
   entered_[static_cast<unsigned>(which)] = false;
   --inside_;
-  settle(hold);
+  if (closed()) settle(hold);  // until then the owner is there
 }
 
 bool watch::enter() noexcept {
@@ -63,7 +63,7 @@ bool watch::enter() noexcept {
 void watch::leave() noexcept {
   std::unique_lock<spin_lock> hold(lock_);
   --inside_;
-  settle(hold);
+  if (closed()) settle(hold);
 }
 
 // ---- waiting
@@ -88,23 +88,21 @@ ready_state watch::wait(direction which, const char* what, nanos deadline) {
       ++holders_;  // the loop's
     }
     on = on_;
-    error_[at] = 0;
+    error_[at].store(0, std::memory_order_relaxed);
     waiting_[at] = &wait.self();
     if ((armed_ & bit(which)) == 0 && !arm_posted_) arm_posted_ = post = true;
   }
   if (post) on->execute(arm_);
   const wake_reason why = wait.park_until(deadline);
-  ready_state state = ready_state::ready;
-  {
+  if (why != wake_reason::notified) {
     std::lock_guard<spin_lock> hold(lock_);
-    if (why != wake_reason::notified && waiting_[at] == &wait.self()) waiting_[at] = nullptr;
-    if (closed())
-      state = ready_state::closed;
-    else if (error_[at] != 0)
-      state = ready_state::failed;
+    if (waiting_[at] == &wait.self()) waiting_[at] = nullptr;
   }
   if (why == wake_reason::cancelled) throw_cancelled();
-  return why == wake_reason::timed_out ? ready_state::timed_out : state;
+  // Without the lock: who notified has set both before.
+  if (closed()) return ready_state::closed;
+  if (error(which) != 0) return ready_state::failed;
+  return why == wake_reason::timed_out ? ready_state::timed_out : ready_state::ready;
 }
 
 // With access. Registers what is waited for and is not armed yet.
@@ -139,7 +137,7 @@ void watch::arm_failed(int code) noexcept {
   armed_ = 0;
   for (unsigned at = 0; at < 2; ++at) {
     if (waiting_[at] == nullptr) continue;
-    error_[at] = -code;
+    error_[at].store(-code, std::memory_order_relaxed);
     woken.take(waiting_[at], at);
   }
   if (!closed()) {  // otherwise take_down() is on its way and does the same
@@ -304,7 +302,9 @@ void watch::take_down() noexcept {
 }
 
 void watch::close_handle() noexcept {
-  set_events(0);
+  loop& on = *static_cast<loop*>(handle_.loop->data);
+  if (started_ != 0) on.note_busy(-1);
+  started_ = 0;  // uv_close() stops it
   intrusive_list<watch>::erase(*this);
   uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
            [](uv_handle_t* handle) { static_cast<watch*>(handle->data)->handle_closed(); });

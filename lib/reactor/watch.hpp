@@ -70,7 +70,9 @@ class watch : public list_hook {
   // Whoever is inside should come out once this is so.
   bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
   int fd() const noexcept { return fd_; }  // only inside
-  int error(direction which) const noexcept { return error_[static_cast<unsigned>(which)]; }
+  int error(direction which) const noexcept {
+    return error_[static_cast<unsigned>(which)].load(std::memory_order_relaxed);
+  }
 
   void forget_loop() noexcept;  // by the loop's destructor
 
@@ -114,8 +116,8 @@ class watch : public list_hook {
   waitable* closer_ = nullptr;
   bool ready_[2] = {false, false};
   bool hung_up_ = false;  // the peer has sent its end: reading never has to wait again
-  int error_[2] = {0, 0};
-  std::atomic<bool> closed_{false};  // written under lock_
+  std::atomic<int> error_[2] = {{0}, {0}};  // written under lock_, before the waiter is claimed
+  std::atomic<bool> closed_{false};         // written under lock_
   bool fd_closed_ = false;
   bool arm_posted_ = false;
   unsigned armed_ = 0;

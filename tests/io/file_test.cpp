@@ -100,6 +100,42 @@ TEST_P(File, TruncatesGrowsAndTellsItsSize) {
   });
 }
 
+// The kind of a file is not asked for when it is opened to read.
+TEST_P(File, TheFirstReadFindsOutWhatItReads) {
+  inside([&] {
+    char room[64] = {};
+    weft::write_file(in("a"), "twelve bytes", weft::durable::no);
+    weft::file whole = weft::open_file(in("a"));
+    EXPECT_EQ(whole.read(room, 0), 0u);
+    EXPECT_EQ(whole.read(room, 12), 12u);
+    EXPECT_EQ(whole.read(room, 12), 0u);
+    weft::file more = weft::open_file(in("a"));
+    EXPECT_EQ(more.read(room, sizeof room), 12u);
+    EXPECT_EQ(more.read_at(room, sizeof room, 7), 5u);
+    EXPECT_EQ(std::string(room, 12),
+              "bytes"
+              "e bytes");
+    EXPECT_EQ(weft::open_file(in("a")).read_at(room, 4, 12), 0u);
+
+    EXPECT_EQ(weft::open_file("/dev/null").read(room, 8), 0u);
+    weft::file zeros = weft::open_file("/dev/zero");
+    EXPECT_EQ(zeros.read(room, sizeof room), sizeof room);
+    EXPECT_EQ(zeros.read(room, sizeof room), sizeof room);
+    weft::file told = weft::open_file("/proc/self/status");
+    EXPECT_EQ(told.read(room, 5), 5u);
+    EXPECT_EQ(std::string(room, 5), "Name:");
+    expect_error(std::errc::bad_file_descriptor, [&] { whole.write("no"); });
+
+    ASSERT_EQ(mkfifo(in("pipe").c_str(), 0600), 0);
+    weft::file from = weft::open_file(in("pipe"));
+    expect_error(std::errc::invalid_seek, [&] { from.read_at(room, 4, 0); });
+    auto writer = weft::go([&] { weft::open_file(in("pipe"), open_mode::write).write("through"); });
+    EXPECT_EQ(from.read(room, sizeof room), 7u);
+    EXPECT_EQ(from.read(room, sizeof room), 0u);
+    writer.join();
+  });
+}
+
 TEST_P(File, ModesMeanWhatTheySay) {
   inside([&] {
     weft::write_file(in("a"), "old", weft::durable::no);

@@ -22,6 +22,18 @@ TEST(Idle, NobodyIsPickedWhileNobodySleeps) {
   EXPECT_TRUE(idle.stop_searching());
 }
 
+TEST(Idle, ThereIsSomeoneToWakeWhileOneSleepsAndNoneSearches) {
+  idle_set idle(4);
+  EXPECT_FALSE(idle.anyone_to_wake());
+  idle.publish_asleep(1);
+  EXPECT_TRUE(idle.anyone_to_wake());
+  EXPECT_TRUE(idle.try_search());
+  EXPECT_FALSE(idle.anyone_to_wake());
+  EXPECT_TRUE(idle.stop_searching());
+  EXPECT_EQ(idle.pick_sleeper(), 1);
+  EXPECT_FALSE(idle.anyone_to_wake());
+}
+
 TEST(Idle, APickedSleeperCountsAsASearcher) {
   idle_set idle(4);
   idle.publish_asleep(2);
@@ -119,7 +131,8 @@ enum class mutant {
   wakes_before_it_pushes,
   sleeps_as_a_searcher,
   leaves_the_rest_alone,
-  finds_at_the_last_look_and_tells_nobody
+  finds_at_the_last_look_and_tells_nobody,
+  gathers_for_others_only
 };
 
 // The loop of worker_idle.cpp with one queue, where a fiber is done as soon as it is taken.
@@ -134,6 +147,7 @@ struct house {
   const mutant broken;
   Work work;
   model::atomic<bool> wakes[2];
+  model::atomic<unsigned> device;  // what a poll of worker 0 brings
   model::atomic<bool> end_of_time;
 
   void wake_one() {
@@ -150,6 +164,11 @@ struct house {
       if (broken != mutant::wakes_before_it_pushes) wake_one();
     }
     model::forget(0);
+  }
+
+  // Still published as asleep, and wakes nobody: idle.hpp (5).
+  void gather() {
+    for (unsigned brought = device.exchange(0); brought > 0; --brought) work.push();
   }
 
   void worker(unsigned me) {
@@ -187,10 +206,13 @@ struct house {
       if (!found) {
         wakes[me].await_exchange([this, me] { return wakes[me].visible(); }, false);
         if (model::closing()) return;
+        if (me == 0) gather();
       }
       at(woke);
       if (!idle.retract(me))
         searching = true;
+      else if (broken == mutant::gathers_for_others_only && work.visible())
+        return;
       else if (found && broken != mutant::finds_at_the_last_look_and_tells_nobody)
         searching = idle.try_search();
     }
@@ -207,8 +229,9 @@ struct cast {
   unsigned workers = 1;
   unsigned submitters = 1;
   unsigned pushes = 1;
-  bool stray_wake = false;  // by a timer or by I/O
+  bool stray_wake = false;  // of worker 0, by a timer or by I/O
   bool endless = false;
+  unsigned brings = 0;  // the stray wake
 };
 
 template <class Work = counted_work>
@@ -221,7 +244,11 @@ model::outcome explore(cast who, model::options options = {}, mutant broken = mu
           now.threads.push_back([=] { shared->worker(i); });
         for (unsigned i = 0; i < who.submitters; ++i)
           now.threads.push_back([=] { shared->submitter(who.pushes); });
-        if (who.stray_wake) now.threads.push_back([=] { shared->wakes[0].store(true); });
+        if (who.stray_wake)
+          now.threads.push_back([=] {
+            if (who.brings > 0) shared->device.store(who.brings);
+            shared->wakes[0].store(true);
+          });
         now.at_rest = [=] { shared->check(); };
         return now;
       },
@@ -273,6 +300,10 @@ TEST(IdleInterleaved, ASleeperTakesOverWhatAStuckWorkerCannot) {
   expect_nothing_lost(explore({2, 1, 2, false, true}, at_most(4)));
 }
 
+TEST(IdleInterleaved, WhatAPollBringsIsRunThoughItWakesNobody) {
+  expect_nothing_lost(explore({2, 1, 1, true, false, 2}, at_most(3)));
+}
+
 TEST(IdleInterleaved, ABusyWorkersReadyFiberIsSeen) {
   expect_nothing_lost(explore<ring_work>({1, 1, 2}, weak()));
 }
@@ -308,6 +339,11 @@ TEST(IdleMutant, AFindOfTheLastLookThatCallsNobodyLeavesWorkBehind) {
       explore({2, 1, 2, false, true}, at_most(4), mutant::finds_at_the_last_look_and_tells_nobody)
           .failure,
       "there is work, and one sleeps");
+}
+
+TEST(IdleMutant, APollThatRunsNothingOfWhatItBringsLeavesWorkBehind) {
+  EXPECT_EQ(explore({2, 1, 1, true, false, 2}, at_most(3), mutant::gathers_for_others_only).failure,
+            "there is work, and one sleeps");
 }
 
 TEST(IdleMutant, PushingWithAReleaseStoreLosesWork) {
