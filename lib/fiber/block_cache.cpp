@@ -1,6 +1,7 @@
 // See block_cache.hpp.
 #include "fiber/block_cache.hpp"
 
+#include <atomic>
 #include <mutex>
 #include <new>
 #include <weft/detail/task.hpp>
@@ -24,7 +25,7 @@ struct chain {
 struct shared_store {
   std::mutex lock;
   chain batches[block_cache::classes][store_limit];
-  std::size_t count[block_cache::classes] = {};
+  std::atomic<std::size_t> count[block_cache::classes] = {};  // under the lock; a glance without
 };
 
 shared_store& store() noexcept {
@@ -42,8 +43,10 @@ std::uint8_t block_cache::class_for(std::size_t bytes) noexcept {
 
 void* block_cache::refill(std::uint8_t size_class, std::size_t bytes) {
   if (size_class == unpooled) return ::operator new(bytes);
+  shared_store& from = store();
+  if (from.count[size_class].load(std::memory_order_relaxed) == 0)
+    return ::operator new(class_bytes[size_class]);
   {
-    shared_store& from = store();
     std::lock_guard<std::mutex> hold(from.lock);
     if (from.count[size_class] == 0) return ::operator new(class_bytes[size_class]);
     const chain got = from.batches[size_class][--from.count[size_class]];

@@ -103,17 +103,19 @@ class scheduler final : public fiber_home {
   const bool several_cpus_;
   const std::uint8_t stack_class_;
   idle_set idle_;
-  injector<control> overflowed_;
-  injector<control> injected_;
+  // Each on lines of its own: what workers write at every batch, what all read, what threads from
+  // outside write.
+  alignas(64) injector<control> overflowed_;
+  alignas(64) injector<control> injected_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<std::thread> threads_;
 
-  std::atomic<bool> stopping_{false};  // seq_cst against registry::add, see begin_stop()
+  alignas(64) std::atomic<bool> stopping_{false};  // seq_cst, see begin_stop()
+  std::atomic<bool> finished_{false};
+  alignas(64) std::atomic<unsigned> submitting_{0};  // threads in submit(); join() waits for them
   std::atomic<std::uint64_t> posts_{0};
   std::atomic<bool> lingers_{false};
-  std::atomic<unsigned> submitting_{0};  // threads inside submit(); join() waits for them
-  spin_lock outside_;                    // starts from outside against stopping_
-  std::atomic<bool> finished_{false};
+  spin_lock outside_;  // starts from outside against stopping_
 
   struct watched {
     std::uint64_t progress = 0;

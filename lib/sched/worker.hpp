@@ -39,7 +39,6 @@ struct worker_counters {
   std::atomic<std::uint64_t> steals{0};
   std::atomic<std::uint64_t> polls{0};
   std::atomic<std::uint64_t> sleeps{0};
-  std::atomic<std::uint64_t> wakes_sent{0};
 
   // One writer, so no locked instruction is needed.
   static void bump(std::atomic<std::uint64_t>& counter) noexcept {
@@ -157,17 +156,19 @@ class worker final : public carrier {
   stack_cache stacks_;
 
   intrusive_queue<control> pinned_;
-  spin_lock inbox_lock_;
+
+  // Others write this.
+  alignas(64) spin_lock inbox_lock_;
   intrusive_queue<control> inbox_;
   std::atomic<bool> inbox_filled_{false};
 
-  std::atomic<bool> in_fiber_{false};
   alignas(64) std::atomic<control*> run_next_{nullptr};
+  std::atomic<bool> in_fiber_{false};
   ready_ring<control> ready_;
   fresh_deque<control> fresh_;
   backlog<control> backlog_;  // what is older than all in fresh_
-  timer_queue timers_;
-  worker_counters counters_;
+  alignas(64) timer_queue timers_;
+  alignas(64) worker_counters counters_;
 };
 
 }  // namespace weft::detail
