@@ -69,8 +69,8 @@ class scheduler final : public fiber_home {
   unsigned worker_count() const noexcept { return static_cast<unsigned>(workers_.size()); }
   worker& at(unsigned index) noexcept { return *workers_[index]; }
   idle_set& idle() noexcept { return idle_; }
-  // What has begun and no longer fits a worker's ring; and what comes from outside. Apart, so that a
-  // flood from outside does not stand before those that were woken.
+  // What has begun and no longer fits a worker's ring; and what comes from outside. Apart, so that
+  // a flood from outside does not stand before those that were woken.
   injector<control>& overflowed() noexcept { return overflowed_; }
   injector<control>& injected() noexcept { return injected_; }
   std::uint8_t stack_class() const noexcept { return stack_class_; }
