@@ -3,8 +3,8 @@
 // alive at a time; thieves take the oldest, the largest pieces of work.
 // (1) Everything under one lock, which is taken once a batch; `batches_` alone is read without.
 // (2) Nothing is lost without memory: the fibers are linked then, and come last.
-// Rejected: handing the overflow to the injector of all workers. It gives the oldest first, and in
-// between to each; a tree of a million fibers then had 60,000 stacks at a time instead of 100.
+// Rejected: handing the overflow to the injector of all workers. It gives the oldest first, and one
+// at each look; a tree of a million fibers then took 289 MiB at its peak instead of 5.
 #pragma once
 #include <atomic>
 #include <deque>
