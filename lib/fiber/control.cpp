@@ -94,10 +94,7 @@ void add_reference(control& fiber) noexcept {
 }
 
 void drop_reference(control& fiber) noexcept {
-  // The last one sees all that the others wrote. Alone, nobody can add one any more.
-  if (fiber.references.load(std::memory_order_acquire) != 1 &&
-      fiber.references.fetch_sub(1, std::memory_order_acq_rel) != 1)
-    return;
+  if (!drop_one(fiber.references)) return;
   const failure& lost = fiber.failed;
   if (lost.error != nullptr && !fiber.failure_received) {
     const failure_handlers& to = *lost.handlers;

@@ -161,6 +161,16 @@ inline bool has_passed(nanos deadline) noexcept {
 // For messages from signal handlers: the running fiber's id and name.
 std::size_t describe_running_fiber(char* to, std::size_t room) noexcept;
 
+// One reference less; whether it was the last. Who holds the only one can let it go without a
+// locked instruction: a reference is added by who holds one, or under the lock of a list from which
+// the fiber is taken before the run lets go of its own. A template for the model checker.
+template <class Count>
+bool drop_one(Count& references) noexcept {
+  // The last one sees all that the others wrote.
+  return references.load(std::memory_order_acquire) == 1 ||
+         references.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
+
 void add_reference(control& fiber) noexcept;
 void drop_reference(control& fiber) noexcept;
 

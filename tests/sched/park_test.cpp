@@ -86,6 +86,8 @@ enum class mutant {
   plain_publish,           // parked is stored, not compare-exchanged
   ignores_the_nudge,       // the publisher does not look at the flag
   overlooks_the_number,    // a claim counts for whatever wait is undecided
+  trusts_the_nudge,        // a nudge stops the next wait, also behind a shield
+  forgets_after_a_shield,  // the end of a shield does not look at the request
   leaves_the_timer_armed   // a waiter returns without disarming
 };
 
@@ -180,6 +182,7 @@ struct stage {
   bool published() {
     const std::uint32_t before = wait;
     const bool gone = publish_parked(word, wait, may_be_interrupted, [this] {
+      if (broken == mutant::trusts_the_nudge) return true;
       return broken != mutant::ignores_the_nudge && cancel_pending.load(std::memory_order_relaxed);
     });
     // Decided here: by the flag.
@@ -346,7 +349,110 @@ TEST(ParkInterleaved, ACancellationAfterAWaitEndsTheNext) {
   expect_holds(who);
 }
 
+// ---- with a shield
+
+// A fiber that waits behind a shield and once more after it, and who requests it to stop:
+// scope.cpp.
+struct shielded_stage : stage {
+  using stage::stage;
+
+  model::lock fiber_lock;
+  bool shielded = false;  // these two: guarded by fiber_lock
+  bool requested = false;
+  bool signalled = false;  // guarded by list_lock
+
+  void shield(bool on) {
+    fiber_lock.acquire();
+    shielded = on;
+    const bool in_force = requested && !on;
+    if (on || broken != mutant::forgets_after_a_shield)
+      cancel_pending.store(in_force, std::memory_order_relaxed);
+    fiber_lock.release();
+  }
+
+  void wait_for_signal() {
+    wait = waitable::number_of(word.load(std::memory_order_relaxed));
+    may_be_interrupted = true;
+    list_lock.acquire();
+    const bool parks = !signalled;
+    listed = parks;
+    list_lock.release();
+    if (!parks) return;
+    suspend();
+    if (model::closing()) return;
+    model::require(
+        waitable::reason_of(word.load(std::memory_order_relaxed)) == wake_reason::notified,
+        "a request went through a shield");
+  }
+
+  // Returns whether the wait after the shield was ended by the request.
+  bool fiber() {
+    shield(true);
+    wait_for_signal();
+    shield(false);
+    if (model::closing()) return false;
+    return !wait_once(true, false);
+  }
+
+  void signal() {
+    list_lock.acquire();
+    signalled = true;
+    claim got = claim::lost;
+    if (listed) {
+      listed = false;
+      got = claim_word(word, wait, wake_reason::notified);
+    }
+    list_lock.release();
+    resume_if_must(got);
+  }
+
+  void request() {
+    fiber_lock.acquire();
+    requested = true;
+    bool ended_its_wait = false;
+    if (!shielded) {
+      cancel_pending.store(true, std::memory_order_relaxed);
+      ended_its_wait = interrupt_word(word);
+    }
+    fiber_lock.release();
+    if (ended_its_wait) resume();
+  }
+};
+
+model::outcome explore_shielded(mutant broken, model::options options = {}) {
+  return model::explore(
+      [=] {
+        auto shared = std::make_shared<shielded_stage>(broken);
+        auto stopped = std::make_shared<bool>(false);
+        model::program now;
+        now.threads.push_back([=] { *stopped = shared->fiber() && !model::closing(); });
+        now.threads.push_back([=] { shared->signal(); });
+        now.threads.push_back([=] { shared->request(); });
+        now.at_rest = [=] { model::require(*stopped, "the fiber waits for ever"); };
+        return now;
+      },
+      options);
+}
+
+TEST(ParkInterleaved, ARequestReachesTheWaitAfterAShieldAndNotTheOneBehindIt) {
+  for (const bool weak : {false, true}) {
+    model::options memory;
+    memory.weak = weak;
+    const auto found = explore_shielded(mutant::none, memory);
+    EXPECT_EQ(found.failure, "") << found.trace;
+    EXPECT_GT(found.states, 20u);
+  }
+}
+
 // What the checker is there to find.
+
+TEST(ParkMutant, ANudgeAloneGoesThroughAShield) {
+  EXPECT_EQ(explore_shielded(mutant::trusts_the_nudge).failure, "a request went through a shield");
+}
+
+TEST(ParkMutant, AShieldThatEndsWithoutALookMissesTheRequest) {
+  EXPECT_EQ(explore_shielded(mutant::forgets_after_a_shield).failure, "the fiber waits for ever");
+}
 
 TEST(ParkMutant, ResumingAFiberThatStillRunsIsFound) {
   EXPECT_EQ(explore(notifiers_only(1), mutant::resumes_while_arming).failure,
