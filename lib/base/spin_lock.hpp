@@ -1,5 +1,5 @@
 // A lock for a handful of instructions: queue links, timer heaps, joiner lists.
-// Any thread may take it. Nothing is called under it that can park, throw or call user code.
+// Any thread may take it. Nothing is called under it that can park or call user code.
 // (1) Who has to wait stays away for longer each time (Anderson 1990). That is no loss: the holder
 //     goes on with the line in its cache and does many operations, where looking at each would move
 //     the line to and fro for each (MPMC over one channel with two workers: 20 ns against 64).

@@ -17,11 +17,13 @@
 namespace weft::detail {
 
 // Some pointers on their way from one queue to another, oldest first.
-template <class T, std::size_t Most = 128>
+template <class T>
 class batch {
  public:
+  static constexpr std::size_t room = 128;
+
   bool empty() const noexcept { return first_ == end_; }
-  bool full() const noexcept { return end_ == Most; }
+  bool full() const noexcept { return end_ == room; }
   std::size_t size() const noexcept { return end_ - first_; }
   void push(T* item) noexcept { items_[end_++] = item; }
   T* pop() noexcept { return empty() ? nullptr : items_[first_++]; }
@@ -30,7 +32,7 @@ class batch {
  private:
   std::size_t first_ = 0;
   std::size_t end_ = 0;
-  T* items_[Most];  // not set before it is needed
+  T* items_[room];  // not set before it is needed
 };
 
 template <class T>

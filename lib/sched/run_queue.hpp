@@ -27,7 +27,7 @@ namespace weft::detail {
 template <class T, std::uint32_t Capacity = 256, template <class> class Atomic = std::atomic>
 class ready_ring {
  public:
-  static_assert((Capacity & (Capacity - 1)) == 0);
+  static_assert((Capacity & (Capacity - 1)) == 0 && Capacity / 2 <= batch<T>::room);
 
   explicit ready_ring(std::uint32_t first = 0) noexcept : head_{first}, tail_{first} {}
 
@@ -132,7 +132,7 @@ class ready_ring {
 template <class T, std::uint32_t Capacity = 256, template <class> class Atomic = std::atomic>
 class fresh_deque {
  public:
-  static_assert((Capacity & (Capacity - 1)) == 0);
+  static_assert((Capacity & (Capacity - 1)) == 0 && Capacity / 2 <= batch<T>::room);
 
   explicit fresh_deque(std::uint32_t first = 0) noexcept : top_{first}, bottom_{first} {}
 

@@ -175,8 +175,12 @@ control* worker::adopt_fresh(batch<control> oldest_first) noexcept {
 }
 
 void worker::keep_fresh(control& fresh) noexcept {
-  while (alone_ ? !fresh_.push_unshared(&fresh) : !fresh_.push(&fresh))
-    backlog_.push(fresh_.take_half());
+  if (!push_fresh(fresh)) overflow_fresh(fresh);
+}
+
+__attribute__((noinline)) void worker::overflow_fresh(control& fresh) noexcept {
+  do backlog_.push(fresh_.take_half());
+  while (!push_fresh(fresh));
 }
 
 void worker::make_ready(control& claimed) noexcept {
@@ -198,12 +202,14 @@ void worker::make_ready(control& claimed) noexcept {
 }
 
 void worker::enqueue_ready(control& item) noexcept {
-  if (alone_) {
-    while (!ready_.push_unshared(&item)) home_.overflowed().push(ready_.take_half());
-    return;
-  }
-  while (!ready_.push(&item)) home_.overflowed().push(ready_.take_half());
-  if (ready_.size() > 1) home_.wake_one();
+  if (!push_ready(item)) overflow_ready(item);
+  if (!alone_ && ready_.size() > 1) home_.wake_one();
+}
+
+// Apart from the way that is usual, since a batch takes a kilobyte of the stack.
+__attribute__((noinline)) void worker::overflow_ready(control& item) noexcept {
+  do home_.overflowed().push(ready_.take_half());
+  while (!push_ready(item));
 }
 
 void worker::spawn(control& fresh) noexcept {

@@ -93,12 +93,19 @@ class worker final : public carrier {
   control* pick() noexcept;
   control* pick_queued() noexcept;
   control* take_run_next() noexcept;
+  bool push_ready(control& item) noexcept {
+    return alone_ ? ready_.push_unshared(&item) : ready_.push(&item);
+  }
+  bool push_fresh(control& item) noexcept {
+    return alone_ ? fresh_.push_unshared(&item) : fresh_.push(&item);
+  }
   control* pop_ready() noexcept { return alone_ ? ready_.pop_unshared() : ready_.pop(); }
   control* pop_fresh() noexcept { return alone_ ? fresh_.pop_unshared() : fresh_.pop(); }
   control* next_ready() noexcept;
   control* next_fresh() noexcept;
   control* adopt_fresh(batch<control> oldest_first) noexcept;
   void keep_fresh(control& fresh) noexcept;
+  void overflow_fresh(control& fresh) noexcept;
   bool bind_stack(control& fresh) noexcept;
 
   void resume_from_main(control& next) noexcept;
@@ -123,6 +130,7 @@ class worker final : public carrier {
   void expire_timers() noexcept;
   nanos next_alarm() noexcept;
   void enqueue_ready(control& item) noexcept;
+  void overflow_ready(control& item) noexcept;
   void drain_inbox() noexcept;
   bool anything_to_do() noexcept;
 
