@@ -21,6 +21,13 @@ __attribute__((noinline)) void* operator new(std::size_t bytes) {
   if (got == nullptr) throw std::bad_alloc();
   return got;
 }
+__attribute__((noinline)) void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return ::operator new(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 __attribute__((noinline)) void operator delete(void* block) noexcept { std::free(block); }
 __attribute__((noinline)) void operator delete(void* block, std::size_t) noexcept {
   std::free(block);
