@@ -2,18 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <new>
 #include <thread>
 #include <vector>
-
-namespace {
-bool out_of_memory = false;
-}
-
-// What the injector asks for its chunks.
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return out_of_memory ? nullptr : ::operator new(bytes);
-}
 
 namespace weft::detail {
 namespace {
@@ -98,21 +88,6 @@ TEST(InjectorChunks, KeepTheOrderOverManyChunks) {
     }
     EXPECT_EQ(shared.size(), static_cast<std::size_t>(pushed - taken));
   }
-}
-
-TEST(InjectorChunks, WithoutMemoryTheItemsAreLinkedAndKeepTheirOrder) {
-  std::vector<item> all(2000);
-  injector<item> shared;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i].number = static_cast<int>(i);
-    out_of_memory = i >= 300 && i < 1200;
-    shared.push(&all[i]);
-  }
-  EXPECT_EQ(shared.size(), all.size());
-  int taken = 0;
-  for (auto got = shared.take(100); !got.empty(); got = shared.take(100))
-    while (item* each = got.pop()) EXPECT_EQ(each->number, taken++);
-  EXPECT_EQ(taken, 2000);
 }
 
 TEST(InjectorStress, EachItemIsTakenOnceAndEachProducersInOrder) {

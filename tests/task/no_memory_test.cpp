@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sched/injector.hpp"
 #include "support/fixture.hpp"
 
 namespace {
@@ -124,6 +125,27 @@ TEST_P(NoMemory, GatherMapAndRaceThrowIt) {
     with_each_failing(
         [&] { weft::with_timeout(1h, [&] { weft::gather(work, [] { weft::sleep(1us); }); }); });
   });
+}
+
+// What the workers share holds pointers in chunks, and links the items where it gets none.
+TEST(InjectorWithoutMemory, KeepsTheItemsAndTheirOrder) {
+  struct item {
+    item* next = nullptr;
+    int number = 0;
+  };
+  std::vector<item> all(2000);
+  weft::detail::injector<item> shared;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].number = static_cast<int>(i);
+    if (i == 300) until_failure = 1;
+    shared.push(&all[i]);
+  }
+  EXPECT_EQ(until_failure, 0) << "it asked for no second chunk";
+  EXPECT_EQ(shared.size(), all.size());
+  int taken = 0;
+  for (auto got = shared.take(100); !got.empty(); got = shared.take(100))
+    while (item* each = got.pop()) EXPECT_EQ(each->number, taken++);
+  EXPECT_EQ(taken, 2000);
 }
 
 }  // namespace
