@@ -47,12 +47,12 @@ class uv_wait {
       waiter_ = &wait.self();
       on_ = &loop::current();
       on_->execute(begin);
-      if (wait.park() == wake_reason::notified) {
-        // A fiber claimed before it was off its stack gets here while notify() still holds the
-        // lock, which lies in our frame: it must let go first.
-        std::lock_guard<spin_lock> hold(lock_);
-        return code_;
-      }
+      const bool notified = wait.park() == wake_reason::notified;
+      // A fiber claimed before it was off its stack gets here while notify() still holds the lock,
+      // which lies in our frame: it must let go first.
+      std::lock_guard<spin_lock> hold(lock_);
+      if (notified) return code_;
+      waiter_ = nullptr;
     }
     drop_.self = this;
     drop_.run = [](loop::task& task, loop&) noexcept {

@@ -55,6 +55,7 @@ void thread_pool::execute(void (*run)(void* what) noexcept, void* what) {
   }
   {
     std::lock_guard<std::mutex> hold(lock_);
+    mine.waiter = nullptr;
     if (mine.linked()) {
       intrusive_list<job>::erase(mine);
       --queued_;
@@ -122,9 +123,8 @@ void thread_pool::work() noexcept {
     mine.run(mine.what);
     hold.lock();
     mine.finished = true;
-    waitable* who = mine.waiter;
-    const claim won = try_claim(*who, wake_reason::notified);
-    if (won == claim::must_resume) {
+    waitable* who = mine.waiter;  // null: it is about to look at `finished`
+    if (who != nullptr && try_claim(*who, wake_reason::notified) == claim::must_resume) {
       hold.unlock();
       resume(*who);
       hold.lock();
