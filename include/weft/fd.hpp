@@ -1,6 +1,7 @@
 // Descriptors that the program owns: sockets, pipes, terminals, files, and those of C libraries
-// that bring their own I/O. Nothing is kept of them between calls, so the program may ::close()
-// them whenever no call is under way, and the flags of the open file stay as they are.
+// that bring their own I/O. The functions keep nothing of them between calls, so the program may
+// ::close() them whenever no call is under way. An fd_stream owns one. In both cases the flags of
+// the open file, which other processes may share, stay as they are.
 //
 // For every call here:
 // Cancellation: throws cancelled, before it has moved any bytes or while it waits for more.
@@ -12,6 +13,7 @@
 
 #include <weft/detail/bytes.hpp>
 #include <weft/detail/config.hpp>
+#include <weft/stream.hpp>
 
 namespace weft {
 
@@ -41,5 +43,31 @@ void write(int fd, Bytes&& from) {
   const detail::const_bytes bytes = detail::bytes_of(std::forward<Bytes>(from));
   write(fd, bytes.data, bytes.size);
 }
+
+// A descriptor of any kind as a stream: a terminal, a pipe, a socket, a device, a file at its own
+// position.
+class WEFT_API fd_stream : public stream {
+ public:
+  fd_stream() noexcept = default;
+
+  // Takes the descriptor over, and closes it in the end.
+  // Throws: io_error, std::errc::bad_file_descriptor, if it is not open; then it stays as it is.
+  explicit fd_stream(int fd);
+
+  // Whether a person may sit there.   Threads: any.
+  bool is_terminal() const noexcept;
+
+ private:
+  friend struct detail::socket_access;
+  using stream::stream;
+};
+
+// The standard streams of the process. Each call gives a stream of its own: closing it leaves the
+// process's descriptor open. What std::cin has read ahead is not seen here, and what std::cout
+// still holds comes out later. Throws: io_error, std::errc::too_many_files_open or
+// bad_file_descriptor.
+WEFT_API fd_stream standard_input();
+WEFT_API fd_stream standard_output();
+WEFT_API fd_stream standard_error();
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-// A server: one fiber for each connection.
+// A server, for TCP and Unix sockets: one fiber for each connection.
 //
 //   weft::serve(weft::listen_tcp("", 7777), [](weft::tcp_stream client) {
 //     char bytes[4096];
@@ -26,24 +26,13 @@ struct serve_options {
   // How long handlers may go on once serve() is cancelled.
   std::chrono::nanoseconds grace = std::chrono::seconds(5);
 
-  // Gets what a handler threw, on the handler's fiber. Empty: io_error, eof_error and timed_out are
-  // what clients do to servers, and ignored; anything else is printed to stderr.
+  // Gets what a handler threw, on the handler's fiber; clients of Unix sockets have no address.
+  // Empty: io_error, eof_error and timed_out are what clients do to servers, and ignored; anything
+  // else is printed to stderr.
   std::function<void(const address& client, std::exception_ptr error)> on_error;
 };
 
 namespace detail {
-
-// How serve() reaches what listeners and streams keep private.
-struct socket_access {
-  template <class Listener>
-  static socket* of(Listener& listener) noexcept {
-    return listener.socket_.get();
-  }
-  template <class Stream>
-  static Stream make(socket_owner socket) noexcept {
-    return Stream(std::move(socket));
-  }
-};
 
 using connection_handler = void (*)(void* handler, socket_owner client);
 WEFT_API void serve_connections(socket* listener, connection_handler handle, void* handler,
@@ -63,14 +52,14 @@ WEFT_API void serve_connections(socket* listener, connection_handler handle, voi
 // Throws: io_error if the listener fails, after the same grace; std::logic_error outside a fiber.
 template <class Listener, class Handler>
 void serve(Listener&& listener, Handler&& handler, const serve_options& how = {}) {
-  using stream = decltype(listener.accept());
-  static_assert(std::is_invocable_v<Handler&, stream>, "weft::serve: handler(stream) must compile");
+  using client = decltype(listener.accept());
+  static_assert(std::is_invocable_v<Handler&, client>, "weft::serve: handler(stream) must compile");
   struct caller {
     std::remove_reference_t<Handler>& handler;
 
-    static void call(void* self, detail::socket_owner client) {
+    static void call(void* self, detail::socket_owner accepted) {
       std::invoke(static_cast<caller*>(self)->handler,
-                  detail::socket_access::make<stream>(std::move(client)));
+                  detail::socket_access::make<client>(std::move(accepted)));
     }
   } caller{handler};
   detail::serve_connections(detail::socket_access::of(listener), &caller::call, &caller, how);

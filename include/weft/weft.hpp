@@ -5,6 +5,7 @@
 #include <weft/await.hpp>               // functions that call back
 #include <weft/barrier.hpp>             // fibers that wait for each other, phase after phase
 #include <weft/blocking.hpp>            // calls that block a thread
+#include <weft/buffered.hpp>            // reading lines
 #include <weft/cancel.hpp>              // cancellation, shields, timeouts
 #include <weft/channel.hpp>             // values handed from fiber to fiber
 #include <weft/condition_variable.hpp>  // waiting until something has changed
@@ -24,6 +25,7 @@
 #include <weft/map.hpp>                 // one fiber for each element of a range
 #include <weft/mutex.hpp>               // locks
 #include <weft/once.hpp>                // what is to happen once
+#include <weft/pipe.hpp>                // pipes
 #include <weft/race.hpp>                // the first of several answers
 #include <weft/runtime.hpp>             // run(), runtime, options
 #include <weft/select.hpp>              // waiting for the first of several
@@ -33,4 +35,5 @@
 #include <weft/stream.hpp>              // what works with every stream
 #include <weft/tcp.hpp>                 // TCP connections and listeners
 #include <weft/time.hpp>                // sleep, tickers
+#include <weft/unix.hpp>                // Unix sockets
 #include <weft/wait_group.hpp>          // until so many are done

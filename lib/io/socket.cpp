@@ -6,8 +6,10 @@
 #include <cerrno>
 
 #include "io/address_access.hpp"
+#include "io/any_fd.hpp"
 #include "io/file_calls.hpp"
 #include "io/socket_calls.hpp"
+#include "reactor/poll_set.hpp"
 
 namespace weft::detail {
 namespace {
@@ -26,10 +28,10 @@ class pieces_left {
   std::size_t all() const noexcept { return all_; }
   std::size_t done() const noexcept { return done_; }
 
-  ssize_t send(int fd, std::size_t& offered) noexcept {
-    if (next_ + 1 == end_) {
+  ssize_t send(const stream_calls& by, int fd, std::size_t& offered) {
+    if (next_ + 1 == end_ || by.write_pieces == nullptr) {
       offered = next_->size() - skip_;
-      return calls::send(fd, static_cast<const char*>(next_->data()) + skip_, offered);
+      return by.write(fd, static_cast<const char*>(next_->data()) + skip_, offered);
     }
     std::array<iovec, most_pieces> raw;
     std::size_t count = 0;
@@ -41,8 +43,8 @@ class pieces_left {
       offered += at->size() - skip;
       skip = 0;
     }
-    return count == 1 ? calls::send(fd, raw[0].iov_base, raw[0].iov_len)
-                      : calls::send_pieces(fd, raw.data(), count);
+    return count == 1 ? by.write(fd, raw[0].iov_base, raw[0].iov_len)
+                      : by.write_pieces(fd, raw.data(), count);
   }
 
   void advance(std::size_t n) noexcept {
@@ -59,39 +61,48 @@ class pieces_left {
   std::size_t all_ = 0;
 };
 
-std::string whom_text(const char* verb, const address& whom) {
-  return "cannot " + std::string(verb) + " " + whom.to_string();
+ssize_t receive(int fd, void* to, std::size_t n) { return calls::receive(fd, to, n); }
+ssize_t send(int fd, const void* from, std::size_t n) { return calls::send(fd, from, n); }
+ssize_t send_pieces(int fd, iovec* pieces, std::size_t count) {
+  return calls::send_pieces(fd, pieces, count);
+}
+ssize_t read_pipe(int fd, void* to, std::size_t n) { return calls::read(fd, to, n); }
+ssize_t write_pipe(int fd, const void* from, std::size_t n) { return calls::write(fd, from, n); }
+ssize_t write_pipe_pieces(int fd, iovec* pieces, std::size_t count) {
+  return calls::write_pieces(fd, pieces, count);
 }
 
 }  // namespace
+
+const stream_calls of_sockets{&receive, &send, &send_pieces, true, false};
+const stream_calls of_pipes{&read_pipe, &write_pipe, &write_pipe_pieces, false, false};
+const stream_calls of_any_fd{&read_any_fd, &write_any_fd, nullptr, false, true};
 
 void socket_closer::operator()(socket* what) const noexcept { what->release(); }
 
 socket& referred(socket* what, const char* verb) {
   if (what != nullptr) return *what;
   throw io_error(std::make_error_code(std::errc::bad_file_descriptor),
-                 "cannot " + std::string(verb) + " a socket that was moved from or never opened");
+                 "cannot " + std::string(verb) + " a stream that was moved from or never opened");
 }
 
-void throw_socket_error(int code, const char* verb, const address& whom) {
-  throw io_error(std::error_code(-code, std::generic_category()), whom_text(verb, whom));
-}
-
-void throw_socket_error(int code, const char* verb, const address& whom, std::size_t done,
-                        std::size_t all) {
+void throw_socket_error(int code, const char* verb, const std::string& whom) {
   throw io_error(std::error_code(-code, std::generic_category()),
-                 whom_text(verb, whom) + " after " + std::to_string(done) + " of " +
-                     std::to_string(all) + " bytes");
+                 "cannot " + std::string(verb) + " " + whom);
 }
 
 direction_hold::direction_hold(socket& of, direction which, const char* verb)
     : socket_(of), which_(which), verb_(verb) {
   const ready_state got = of.enter(which);
   if (got == ready_state::ready) return;
-  throw_socket_error(got == ready_state::busy ? -EBUSY : -EBADF, verb, of.remote);
+  throw_socket_error(got == ready_state::busy ? -EBUSY : -EBADF, verb, of.whom());
 }
 
 int direction_hold::wait() {
+  if (socket_.calls.shared) {
+    may_be_ready() = true;  // also if this throws: nobody remembers that it became ready
+    return -wait_for_fd(socket_.fd(), which_, verb_, &socket_);
+  }
   switch (socket_.wait(which_, verb_)) {
     case ready_state::ready:
       may_be_ready() = true;
@@ -104,7 +115,7 @@ int direction_hold::wait() {
 }
 
 socket_hold::socket_hold(socket& of, const char* verb) : socket_(of) {
-  if (!of.enter()) throw_socket_error(-EBADF, verb, of.remote);
+  if (!of.enter()) throw_socket_error(-EBADF, verb, of.whom());
 }
 
 std::size_t read_socket(socket* from, void* to, std::size_t n) {
@@ -114,17 +125,17 @@ std::size_t read_socket(socket* from, void* to, std::size_t n) {
   if (n == 0) return 0;
   for (;;) {
     if (in.may_be_ready()) {
-      const ssize_t got = calls::receive(in.fd(), to, n);
+      const ssize_t got = of.calls.read(in.fd(), to, n);
       if (got >= 0) {
         const auto bytes = static_cast<std::size_t>(got);
-        in.may_be_ready() = bytes == n || bytes == 0;
+        in.may_be_ready() = bytes == n || bytes == 0 || !of.calls.tells_end;
         spend_io(self, bytes);
         return bytes;
       }
-      if (got != -EAGAIN) throw_socket_error(static_cast<int>(got), "read from", of.remote);
+      if (got != -EAGAIN) throw_socket_error(static_cast<int>(got), "read from", of.whom());
       in.may_be_ready() = false;
     }
-    if (const int error = in.wait()) throw_socket_error(error, "read from", of.remote);
+    if (const int error = in.wait()) throw_socket_error(error, "read from", of.whom());
   }
 }
 
@@ -139,12 +150,12 @@ void write_socket(socket* to, const const_buffer* pieces, std::size_t count) {
       error = -ECANCELED;
     } else if (out.may_be_ready()) {
       std::size_t offered = 0;
-      const ssize_t got = left.send(out.fd(), offered);
+      const ssize_t got = left.send(of.calls, out.fd(), offered);
       if (got >= 0) {
         const auto bytes = static_cast<std::size_t>(got);
         left.advance(bytes);
         spend_io(self, bytes);
-        out.may_be_ready() = bytes == offered;
+        out.may_be_ready() = bytes == offered || of.calls.shared;
         if (out.may_be_ready()) give_way(self);
         continue;
       }
@@ -155,7 +166,9 @@ void write_socket(socket* to, const const_buffer* pieces, std::size_t count) {
     }
     if (error != 0) {
       out.may_be_ready() = true;  // so that the next call finds the cause, and does not wait
-      throw_socket_error(error, "write to", of.remote, left.done(), left.all());
+      throw_socket_error(error, "write to",
+                         of.whom() + " after " + std::to_string(left.done()) + " of " +
+                             std::to_string(left.all()) + " bytes");
     }
   }
 }
@@ -164,7 +177,7 @@ void shutdown_socket(socket* of) {
   socket& which = referred(of, "shut down");
   socket_hold in(which, "shut down");
   if (const int error = calls::shutdown_write(in.fd()))
-    throw_socket_error(error, "shut down", which.remote);
+    throw_socket_error(error, "shut down", which.whom());
 }
 
 address local_address_of(socket* of) {
@@ -172,7 +185,7 @@ address local_address_of(socket* of) {
   socket_hold in(which, "tell the local address of the connection to");
   raw_address name;
   if (const int error = calls::local_name(in.fd(), name))
-    throw_socket_error(error, "tell the local address of the connection to", which.remote);
+    throw_socket_error(error, "tell the local address of the connection to", which.whom());
   return address_access::from(name.get());
 }
 
@@ -187,7 +200,7 @@ void set_socket_option(socket* of, int level, int name, int value) {
   socket& which = referred(of, "set an option of");
   socket_hold in(which, "set an option of the connection to");
   if (const int error = calls::set_option(in.fd(), level, name, value))
-    throw_socket_error(error, "set an option of the connection to", which.remote);
+    throw_socket_error(error, "set an option of the connection to", which.whom());
 }
 
 namespace {
@@ -217,12 +230,13 @@ socket_owner accept_on(socket* listener) {
   direction_hold in(from, direction::read, "accept on");
   for (;;) {
     if (!in.may_be_ready())
-      if (const int error = in.wait()) throw_socket_error(error, "accept on", from.remote);
+      if (const int error = in.wait()) throw_socket_error(error, "accept on", from.whom());
     raw_address peer;
     unique_fd fd(calls::accept(in.fd(), peer));
     spend_io(self, 0);
     if (fd.get() >= 0) {
-      socket_owner made(new socket(fd.get(), address_access::from(peer.get())));
+      socket_owner made(from.name.empty() ? new socket(fd.get(), address_access::from(peer.get()))
+                                          : new socket(fd.get(), from.name, of_sockets));
       fd.release();
       return made;
     }
@@ -231,7 +245,7 @@ socket_owner accept_on(socket* listener) {
     else if (is_of_connection(fd.get()))
       give_way(self);
     else
-      throw_socket_error(fd.get(), "accept on", from.remote);
+      throw_socket_error(fd.get(), "accept on", from.whom());
   }
 }
 

@@ -1,14 +1,17 @@
-// What stands behind a tcp_stream and a tcp_listener: a watched descriptor and how to use it.
+// What stands behind every stream and listener: a watched descriptor and how to use it.
 // Any fiber reads, writes, accepts and closes; a plain thread may close and destroy.
 //
 // (1) One fiber for each direction, by watch::enter(): the second is refused as busy.
 // (2) may_be_ready belongs to the fiber that has entered the direction. It is false after a call
-// that
-//     moved less than it was asked to: then the next one waits at once, without a call that would
-//     say EAGAIN. The watch is level-triggered, so nothing is missed by that.
+//     that moved less than it was asked to: then the next one waits at once, without a call that
+//     would say EAGAIN. Nothing is missed by that, if the end of the stream has an event of its
+//     own. The end of a pipe may come with its last bytes, as one event: so a pipe is read until
+//     it says EAGAIN.
 // (3) Cancellation is delivered before a call moves bytes, or while none are moved: what was read
-// is
-//     always returned.
+//     is always returned.
+// (4) The flags of a descriptor that the program brought may be shared with other processes, as
+//     those of a terminal are. They are left alone: such a descriptor is read and written as
+//     any_fd.hpp says, and waits in the poll_set, where the watch only ends the wait on closing.
 #pragma once
 #include <sys/uio.h>
 
@@ -22,22 +25,37 @@
 
 namespace weft::detail {
 
-class socket final : public watch {
+// How bytes get in and out: one system call, or what is as good. They return -errno.
+struct stream_calls {
+  ssize_t (*read)(int fd, void* to, std::size_t n);
+  ssize_t (*write)(int fd, const void* from, std::size_t n);
+  ssize_t (*write_pieces)(int fd, iovec* pieces, std::size_t count);  // null: one by one
+  bool tells_end;  // events tell the end of the stream apart from bytes, see (2)
+  bool shared;     // see (4)
+};
+
+extern const stream_calls of_sockets, of_pipes, of_any_fd;
+
+class socket : public watch {
  public:
   // Takes the descriptor over.
-  socket(int fd, const address& peer) noexcept : watch(fd), remote(peer) {}
+  socket(int fd, const address& peer) noexcept : watch(fd), remote(peer), calls(of_sockets) {}
+  socket(int fd, std::string called, const stream_calls& by) noexcept
+      : watch(fd), name(std::move(called)), calls(by) {}
 
-  const address remote;  // of a listener: where it listens
+  const address remote;    // of a listener: where it listens
+  const std::string name;  // of what has no address
+  const stream_calls& calls;
   bool may_be_ready[2] = {true, true};
+
+  std::string whom() const { return name.empty() ? remote.to_string() : name; }
 };
 
 // The socket behind a stream; throws bad_file_descriptor if there is none.
 socket& referred(socket* what, const char* verb);
 
-// "cannot <verb> <address>"
-[[noreturn]] void throw_socket_error(int code, const char* verb, const address& whom);
-[[noreturn]] void throw_socket_error(int code, const char* verb, const address& whom,
-                                     std::size_t done, std::size_t all);
+// "cannot <verb> <whom>"
+[[noreturn]] void throw_socket_error(int code, const char* verb, const std::string& whom);
 
 // One direction of a socket, for the fiber that got it.
 class direction_hold {

@@ -70,11 +70,32 @@ WEFT_CALL int set_option(int fd, int level, int name, int value) noexcept {
   return repeat([&] { return ::setsockopt(fd, level, name, &value, sizeof value); });
 }
 
+WEFT_CALL int make_pipe(int (&ends)[2]) noexcept {
+  return repeat([&] { return ::pipe2(ends, O_NONBLOCK | O_CLOEXEC); });
+}
+
 WEFT_CALL int pending_error(int fd) noexcept {
   int error = 0;
   socklen_t size = sizeof error;
   const int failed = repeat([&] { return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size); });
   return failed != 0 ? failed : -error;
+}
+
+WEFT_CALL int make_socket_pair(int (&ends)[2]) noexcept {
+  return repeat(
+      [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends); });
+}
+
+WEFT_CALL int peer_credentials(int fd, peer_process& out) noexcept {
+#ifdef SO_PEERCRED
+  ucred who{};
+  socklen_t size = sizeof who;
+  const int error = repeat([&] { return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size); });
+  out = {static_cast<int>(who.pid), who.uid, who.gid};
+  return error;
+#else
+  return repeat([&] { return ::getpeereid(fd, &out.user, &out.group); });
+#endif
 }
 
 #if WEFT_DIRECT_CALLS && defined(SYS_recvfrom) && defined(SYS_sendto)
@@ -105,6 +126,10 @@ WEFT_CALL ssize_t send_pieces(int fd, iovec* pieces, std::size_t count) noexcept
   message.msg_iov = pieces;
   message.msg_iovlen = count;
   return repeat([&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
+}
+
+WEFT_CALL ssize_t write_pieces(int fd, const iovec* pieces, std::size_t count) noexcept {
+  return repeat([&] { return ::writev(fd, pieces, static_cast<int>(count)); });
 }
 
 #ifdef RWF_NOWAIT
@@ -152,5 +177,9 @@ WEFT_CALL bool is_nonblocking(int fd) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
   return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
+
+WEFT_CALL bool is_open(int fd) noexcept { return ::fcntl(fd, F_GETFD) >= 0; }
+
+WEFT_CALL bool is_terminal(int fd) noexcept { return ::isatty(fd) == 1; }
 
 }  // namespace weft::detail::calls

@@ -19,25 +19,6 @@ using detail::socket_owner;
 
 // ---- streams
 
-std::size_t tcp_stream::read(void* to, std::size_t n) {
-  return detail::read_socket(socket_.get(), to, n);
-}
-
-void tcp_stream::write(const void* from, std::size_t n) {
-  const const_buffer all(from, n);
-  detail::write_socket(socket_.get(), &all, 1);
-}
-
-void tcp_stream::writev(const const_buffer* buffers, std::size_t count) {
-  detail::write_socket(socket_.get(), buffers, count);
-}
-
-void tcp_stream::shutdown_write() { detail::shutdown_socket(socket_.get()); }
-
-void tcp_stream::close() noexcept {
-  if (socket_ != nullptr) socket_->close();
-}
-
 address tcp_stream::local_address() const { return detail::local_address_of(socket_.get()); }
 
 address tcp_stream::remote_address() const {
@@ -55,10 +36,6 @@ void tcp_stream::set_keepalive(bool on, std::chrono::seconds idle) {
   const int seconds = static_cast<int>(std::min(idle.count(), longest));
   detail::set_socket_option(socket_.get(), IPPROTO_TCP, TCP_KEEPIDLE, seconds);
 }
-
-int tcp_stream::fd() const noexcept { return detail::fd_of(socket_.get()); }
-
-tcp_stream::operator bool() const noexcept { return fd() >= 0; }
 
 // ---- connecting
 
@@ -104,10 +81,11 @@ socket_owner try_connect(const address& to, int& error) {
 
 tcp_stream connect_tcp(const address& to) {
   detail::begin_io("connect_tcp()");
-  if (to.kind() == address::family::none) detail::throw_socket_error(-EINVAL, "connect to", to);
+  if (to.kind() == address::family::none)
+    detail::throw_socket_error(-EINVAL, "connect to", to.to_string());
   int error = 0;
   socket_owner made = detail::try_connect(to, error);
-  if (error != 0) detail::throw_socket_error(error, "connect to", to);
+  if (error != 0) detail::throw_socket_error(error, "connect to", to.to_string());
   return detail::socket_access::make<tcp_stream>(std::move(made));
 }
 
@@ -119,7 +97,7 @@ tcp_stream connect_tcp(const std::string& host, std::uint16_t port) {
     if (error == 0) return detail::socket_access::make<tcp_stream>(std::move(made));
   }
   const address& last = addresses.back();
-  if (last.ip() == host) detail::throw_socket_error(error, "connect to", last);
+  if (last.ip() == host) detail::throw_socket_error(error, "connect to", last.to_string());
   throw io_error(std::error_code(-error, std::generic_category()),
                  "cannot connect to " + host + ":" + std::to_string(port) + ", at last by " +
                      last.to_string());
@@ -179,13 +157,5 @@ std::uint16_t tcp_listener::port() const { return local_address().port(); }
 address tcp_listener::local_address() const {
   return detail::referred(socket_.get(), "tell the address of").remote;
 }
-
-void tcp_listener::close() noexcept {
-  if (socket_ != nullptr) socket_->close();
-}
-
-int tcp_listener::fd() const noexcept { return detail::fd_of(socket_.get()); }
-
-tcp_listener::operator bool() const noexcept { return fd() >= 0; }
 
 }  // namespace weft

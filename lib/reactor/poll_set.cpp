@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "reactor/watch.hpp"
+
 namespace weft::detail {
 namespace {
 
@@ -168,45 +170,63 @@ void poll_set::finish(waiter& what, int code) noexcept {
   raise(what, what.done);
 }
 
-int wait_for_fd(int fd, direction which, const char* what) {
-  struct task : loop::task {
-    poll_set::waiter* mine = nullptr;
-  } begin, end;
-  poll_set::waiter mine;
-  mine.fd = fd;
-  mine.which = which;
-  begin.mine = end.mine = &mine;
-  begin.run = [](loop::task& self, loop& on) noexcept {
-    on.descriptors().add(on, *static_cast<task&>(self).mine);
+namespace {
+
+struct set_task : loop::task {
+  poll_set::waiter* mine = nullptr;
+};
+
+// Parks until add() is undone.
+void leave_set(loop& on, poll_set::waiter& mine, const char* what) {
+  set_task end;
+  end.mine = &mine;
+  end.run = [](loop::task& self, loop& here) noexcept {
+    here.descriptors().leave(here, *static_cast<set_task&>(self).mine);
   };
-  end.run = [](loop::task& self, loop& on) noexcept {
-    on.descriptors().leave(on, *static_cast<task&>(self).mine);
-  };
-  loop* on = nullptr;
-  {
-    parking wait(what);
-    mine.who = &wait.self();
-    on = &loop::current();
-    on->execute(begin);
-    if (wait.park() == wake_reason::notified) {
-      std::lock_guard<spin_lock> until_free(mine.lock);  // the waker may still stand in it
-      return mine.code;
-    }
-  }
-  on->execute(end);  // after `begin`, by the order of tasks
+  on.execute(end);  // after `begin`, by the order of tasks
   for (;;) {
     parking wait(what, cancellation::ignored);
     {
       std::lock_guard<spin_lock> hold(mine.lock);
       if (mine.left) {
         wait.abandon();
-        break;
+        return;
       }
       mine.who = &wait.self();
     }
     wait.park();
   }
-  throw_cancelled();
+}
+
+}  // namespace
+
+int wait_for_fd(int fd, direction which, const char* what, watch* closed_by) {
+  set_task begin;
+  poll_set::waiter mine;
+  mine.fd = fd;
+  mine.which = which;
+  begin.mine = &mine;
+  begin.run = [](loop::task& self, loop& on) noexcept {
+    on.descriptors().add(on, *static_cast<set_task&>(self).mine);
+  };
+  parking wait(what);
+  if (closed_by != nullptr && !closed_by->begin_outside_wait(which, wait.self())) {
+    wait.abandon();
+    return ECANCELED;
+  }
+  mine.who = &wait.self();
+  loop& on = loop::current();
+  on.execute(begin);
+  const wake_reason why = wait.park();
+  if (closed_by != nullptr) closed_by->end_outside_wait(which);
+  {
+    std::lock_guard<spin_lock> until_free(mine.lock);  // the waker may still stand in it
+    mine.who = nullptr;
+    if (mine.done && why == wake_reason::notified) return mine.code;
+  }
+  leave_set(on, mine, what);
+  if (why == wake_reason::cancelled) throw_cancelled();
+  return ECANCELED;
 }
 
 }  // namespace weft::detail

@@ -22,6 +22,8 @@
 
 namespace weft::detail {
 
+class watch;
+
 class poll_set {
  public:
   // In the frame of the fiber that waits.
@@ -74,7 +76,8 @@ class poll_set {
 
 // Parks until the descriptor is ready, has reached its end, or has failed. Running fiber only.
 // Returns 0 or an errno. What epoll cannot watch, a regular file, is always ready.
+// Given a watch that has been entered in this direction, its close() ends the wait: ECANCELED.
 // Cancellation: throws cancelled.
-int wait_for_fd(int fd, direction which, const char* what);
+int wait_for_fd(int fd, direction which, const char* what, watch* closed_by = nullptr);
 
 }  // namespace weft::detail

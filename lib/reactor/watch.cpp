@@ -105,6 +105,18 @@ ready_state watch::wait(direction which, const char* what, nanos deadline) {
   return why == wake_reason::timed_out ? ready_state::timed_out : ready_state::ready;
 }
 
+bool watch::begin_outside_wait(direction which, waitable& who) noexcept {
+  std::lock_guard<spin_lock> hold(lock_);
+  if (closed()) return false;
+  waiting_[static_cast<unsigned>(which)] = &who;
+  return true;
+}
+
+void watch::end_outside_wait(direction which) noexcept {
+  std::lock_guard<spin_lock> hold(lock_);
+  waiting_[static_cast<unsigned>(which)] = nullptr;
+}
+
 // With access. Registers what is waited for and is not armed yet.
 void watch::arm(loop& on) noexcept {
   unsigned want = 0;
@@ -278,6 +290,7 @@ void watch::settle(std::unique_lock<spin_lock>& hold) noexcept {
     const int fd = std::exchange(fd_, -1);
     ++inside_;
     hold.unlock();
+    closing();
     ::close(fd);
     hold.lock();
     --inside_;

@@ -60,6 +60,11 @@ class watch : public list_hook {
   // Cancellation: throws cancelled.
   ready_state wait(direction which, const char* what, nanos deadline = never);
 
+  // A wait that something else than this watch ends, see poll_set.hpp: close() ends it, too. False
+  // if it is closed already.
+  bool begin_outside_wait(direction which, waitable& who) noexcept;
+  void end_outside_wait(direction which) noexcept;
+
   // Wakes all who wait with `closed` and closes the descriptor. In a fiber it returns after that
   // has happened, elsewhere it may be before. Idempotent.
   void close() noexcept;
@@ -79,6 +84,9 @@ class watch : public list_hook {
  protected:
   explicit watch(int fd) noexcept;
   virtual ~watch() = default;
+
+  // Just before the descriptor is closed, without any lock.
+  virtual void closing() noexcept {}
 
  private:
   static constexpr unsigned bit(direction which) noexcept {

@@ -38,8 +38,9 @@ class descriptors {
   }
 
   int operator[](int which) const noexcept { return fd_[which]; }
+  int release(int which) noexcept { return std::exchange(fd_[which], -1); }
   void close(int which) noexcept {
-    if (fd_[which] >= 0) ::close(std::exchange(fd_[which], -1));
+    if (fd_[which] >= 0) ::close(release(which));
   }
 
  private:
