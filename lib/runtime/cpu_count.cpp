@@ -92,4 +92,6 @@ unsigned usable_cpus() noexcept {
   return mask;
 }
 
+bool several_cpus() noexcept { return cpus_of_mask() > 1; }
+
 }  // namespace weft::detail

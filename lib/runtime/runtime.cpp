@@ -79,6 +79,7 @@ scheduler_config config_of(const options& how, bool calling_thread) {
     throw std::invalid_argument("weft: options::stack_bytes is over 1 GiB");
   scheduler_config config;
   config.workers = how.workers != 0 ? how.workers : usable_cpus();
+  config.several_cpus = several_cpus();
   config.stack_bytes = how.stack_bytes;
   config.use_calling_thread = calling_thread;
   config.on_failure.unhandled = how.on_unhandled;

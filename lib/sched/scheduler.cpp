@@ -7,10 +7,6 @@
 
 #include "base/assert.hpp"
 
-#ifdef __linux__
-#include <sched.h>
-#endif
-
 namespace weft::detail {
 namespace {
 
@@ -22,20 +18,12 @@ constexpr auto monitor_period = 10ms;
 constexpr unsigned quiet_periods = 100;
 constexpr unsigned trim_periods = 100;
 
-unsigned usable_cpus() noexcept {
-#ifdef __linux__
-  cpu_set_t mine;
-  if (sched_getaffinity(0, sizeof mine, &mine) == 0) return static_cast<unsigned>(CPU_COUNT(&mine));
-#endif
-  return std::thread::hardware_concurrency();
-}
-
 }  // namespace
 
 scheduler::scheduler(scheduler_config config)
     : use_calling_thread_(config.use_calling_thread),
       with_monitor_(config.monitor),
-      several_cpus_(usable_cpus() > 1),
+      several_cpus_(config.several_cpus),
       stack_class_(stacks::class_for(config.stack_bytes)),
       idle_(config.workers) {
   handlers = std::make_shared<const failure_handlers>(std::move(config.on_failure));

@@ -30,6 +30,7 @@ class thread_pool;
 
 struct scheduler_config {
   unsigned workers = 1;
+  bool several_cpus = false;  // threads run side by side, so a worker may linger
   std::size_t stack_bytes = 256 * 1024;
   bool use_calling_thread = true;  // as worker 0, in run()
   bool monitor = true;
