@@ -64,9 +64,9 @@ class worker final : public carrier {
   // Any thread.
   void wake() noexcept { poller_->wake(); }
   void deliver(control& pinned) noexcept;  // a fiber pinned to this worker, made ready elsewhere
-  bool has_work_to_share() const noexcept {
-    return ready_.size() > 0 || fresh_.size() > 0 || !backlog_.empty();
-  }
+  // What thieves may take: all but the slot and what is pinned.
+  std::size_t queued() const noexcept { return ready_.size() + fresh_.size() + backlog_.size(); }
+  bool has_work_to_share() const noexcept { return queued() > 0; }
   bool gathers() const noexcept { return gathering_; }  // by itself
   poller& loop() noexcept { return *poller_; }
   unsigned index() const noexcept { return index_; }
@@ -80,7 +80,6 @@ class worker final : public carrier {
 
   const worker_counters& counters() const noexcept { return counters_; }
   std::size_t timer_count() const noexcept { return timers_.size(); }
-  std::size_t queued() const noexcept { return ready_.size() + fresh_.size(); }
 
  private:
   enum class after : std::uint8_t { nothing, parked, yielded, ended };

@@ -111,6 +111,28 @@ TEST_P(Runtime, StatsCountWhatLives) {
   EXPECT_EQ(weft::runtime::current(), nullptr);
 }
 
+// With one worker, so that nobody takes a fiber while they are counted.
+TEST(RuntimeStats, CountFreshFibersAsReadyHoweverManyThereAre) {
+  weft::options how;
+  how.workers = 1;
+  weft::run(how, [] {
+    constexpr std::uint64_t count = 1000;
+    std::uint64_t wrong = 0;
+    weft::group children;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      children.go([&wrong] {
+        const weft::metrics now = weft::runtime::current()->stats();
+        if (now.fibers_ready != now.fibers_live - 2 || now.fibers_parked != 1) ++wrong;
+      });
+    }
+    const weft::metrics now = weft::runtime::current()->stats();
+    EXPECT_EQ(now.fibers_ready, count);
+    EXPECT_EQ(now.fibers_parked, 0u);
+    children.wait();
+    EXPECT_EQ(wrong, 0u);
+  });
+}
+
 TEST_P(Runtime, ADumpNamesEveryFiberAndWhatItWaitsFor) {
   const auto expect_all = [](const std::string& text) {
     EXPECT_NE(text.find("\"sleepy\": parked in sleep for"), std::string::npos) << text;

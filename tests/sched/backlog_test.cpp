@@ -59,6 +59,24 @@ TEST_F(Backlog, GivesOneOfTheOldestBatchAtATime) {
   EXPECT_EQ(waiting.pop_oldest(), nullptr);
 }
 
+TEST_F(Backlog, CountsItemsNotBatches) {
+  push(0, 100);
+  push(100, 103);
+  push(103, 105);
+  EXPECT_EQ(waiting.size(), 105u);
+  waiting.take_newest();
+  EXPECT_EQ(waiting.size(), 103u);
+  waiting.pop_oldest();
+  EXPECT_EQ(waiting.size(), 102u);
+  waiting.take_oldest();
+  EXPECT_EQ(waiting.size(), 3u);
+  waiting.take_newest();
+  EXPECT_EQ(waiting.size(), 0u);
+  EXPECT_EQ(waiting.pop_oldest(), nullptr);
+  waiting.take_newest();
+  EXPECT_EQ(waiting.size(), 0u);
+}
+
 TEST_F(Backlog, TakesAnEmptyBatch) {
   push(0, 0);
   EXPECT_TRUE(waiting.empty());
@@ -95,6 +113,7 @@ TEST_F(Backlog, OwnerAndThievesGetEachItemOnce) {
   while (left.load() > 0) count(waiting.take_newest());
   for (auto& each : thieves) each.join();
   for (auto& each : seen) ASSERT_EQ(each.load(), 1);
+  EXPECT_EQ(waiting.size(), 0u);
 }
 
 }  // namespace
