@@ -109,6 +109,8 @@ class worker final : public carrier {
 
   void resume_from_main(control& next) noexcept;
   control* find_work() noexcept;
+  control* look() noexcept;
+  control* look_at_clock() noexcept;
   control* take_shared() noexcept;
   control* take_oldest_fresh(nanos now) noexcept;
   control* take_from(injector<control>& queue, std::size_t most) noexcept;

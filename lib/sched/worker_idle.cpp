@@ -1,7 +1,7 @@
 // The waiting half of a worker: polling, stealing, sleeping. Runs on the thread's own context.
 // See worker.hpp and idle.hpp for the rules.
 #include <algorithm>
-#include <mutex>
+#include <utility>
 
 #include "context/overflow.hpp"
 #include "sched/scheduler.hpp"
@@ -42,56 +42,43 @@ void worker::run() noexcept {
 }
 
 control* worker::find_work() noexcept {
-  for (;;) {
-    if (home_.finished()) return nullptr;
-    if (control* waiting = stackless_) {
-      stackless_ = nullptr;
-      return waiting;
-    }
-    if (tick_ == 0) {
-      const nanos now = poller_->now();
-      const nanos since = now - last_poll_;
-      if (since > poll_too_late)
-        ticks_per_look_ = ticks_per_look_ > 1 ? ticks_per_look_ / 2 : 1;
-      else if (ticks_per_look_ < most_ticks)
-        ticks_per_look_ *= 2;
-      coarse_now = now;
-      const bool poll = since >= poll_period;
-      if (poll) poll_now();
-      // At each look: a fiber that yields in a loop would else keep out whatever has overflowed.
-      if (control* next = take_shared()) {
-        found_work();
-        return next;
-      }
-      if (control* next = take_oldest_fresh(now)) {
-        found_work();
-        return next;
-      }
-    }
-    ++tick_;
-    if (control* next = pick()) {
-      found_work();
-      return next;
-    }
-    if (control* next = take_shared()) {
-      found_work();
-      return next;
-    }
-    poll_now();
-    if (control* next = pick()) {
-      found_work();
-      return next;
-    }
-    if (control* next = search()) {
-      found_work();
-      return next;
-    }
-    if (control* next = linger()) {
+  while (!home_.finished()) {
+    if (control* waiting = std::exchange(stackless_, nullptr)) return waiting;
+    if (control* next = look()) {
       found_work();
       return next;
     }
     sleep();
   }
+  return nullptr;
+}
+
+// Looks everywhere once.
+control* worker::look() noexcept {
+  if (tick_ == 0)
+    if (control* next = look_at_clock()) return next;
+  ++tick_;
+  if (control* next = pick()) return next;
+  if (control* next = take_shared()) return next;
+  poll_now();
+  if (control* next = pick()) return next;
+  if (control* next = search()) return next;
+  return linger();
+}
+
+// What is due after so many switches or so much time, though there may be work at hand.
+control* worker::look_at_clock() noexcept {
+  const nanos now = poller_->now();
+  const nanos since = now - last_poll_;
+  if (since > poll_too_late)
+    ticks_per_look_ = ticks_per_look_ > 1 ? ticks_per_look_ / 2 : 1;
+  else if (ticks_per_look_ < most_ticks)
+    ticks_per_look_ *= 2;
+  coarse_now = now;
+  if (since >= poll_period) poll_now();
+  // At each look: a fiber that yields in a loop would else keep out whatever has overflowed.
+  if (control* next = take_shared()) return next;
+  return take_oldest_fresh(now);
 }
 
 // The oldest fresh fiber, now and then: newest first, it might never have its turn.
