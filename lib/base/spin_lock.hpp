@@ -9,15 +9,9 @@
 #include <atomic>
 #include <thread>
 
-namespace weft::detail {
+#include "base/short_wait.hpp"
 
-inline void cpu_relax() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+namespace weft::detail {
 
 class spin_lock {
  public:

@@ -23,10 +23,10 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
-#include <thread>
 #include <weft/channel.hpp>
 
 #include "base/intrusive_list.hpp"
+#include "base/short_wait.hpp"
 #include "base/spin_lock.hpp"
 #include "fiber/wait_list.hpp"
 
@@ -43,12 +43,7 @@ struct party : wait_node {
 
   // When this returns the frame is the waiter's alone again.
   void await_claimer() const noexcept {
-    for (int spins = 0; !left.load(std::memory_order_acquire); ++spins) {
-      if (spins < 100)
-        cpu_relax();
-      else
-        std::this_thread::yield();  // the kernel preempted it
-    }
+    for (short_wait wait; !left.load(std::memory_order_acquire);) wait.once();
   }
 };
 

@@ -17,25 +17,10 @@
 #include <weft/detail/wait_room.hpp>
 
 #include "base/intrusive_list.hpp"
-#include "base/spin_lock.hpp"
+#include "base/short_wait.hpp"
 #include "fiber/park.hpp"
 
 namespace weft::detail {
-
-// Waits for something that another thread does within a handful of instructions.
-class short_wait {
- public:
-  void once() noexcept {
-    // As spin_lock: past 100 pauses the other one was preempted.
-    if (++spins_ < 100)
-      cpu_relax();
-    else
-      std::this_thread::yield();
-  }
-
- private:
-  int spins_ = 0;
-};
 
 struct sync_node : list_hook {
   explicit sync_node(waitable* waiter) noexcept : who(waiter) {}
