@@ -11,6 +11,10 @@
 //       only at the last element, where the exchange on top decides (Chase and Lev 2005, orders
 //       after Le, Pop, Cohen, Nardelli 2013, with sequentially consistent operations in place of
 //       fences, which ThreadSanitizer does not model).
+// Of both:
+//   (4) The owner's push comes before its look for a sleeper (idle.hpp), so it is sequentially
+//       consistent. A queue that has no thieves, ever, is pushed to with memory_order_relaxed and
+//       popped from by pop_unshared(): no locked instruction there.
 // Indices are 32 bits and wrap; a queue would have to turn over 2^32 times within one stalled
 // compare-exchange to fool it.
 // Tests pass an Atomic whose every operation a model checker schedules, and a first index near
@@ -31,13 +35,13 @@ class ready_ring {
 
   explicit ready_ring(std::uint32_t first = 0) noexcept : head_{first}, tail_{first} {}
 
-  // Owner. False if full; then take_half() first.
+  // Owner. False if full; then take_half() first. See (4).
+  template <std::memory_order Publish = std::memory_order_seq_cst>
   bool push(T* item) noexcept {
     const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
     if (tail - head_.load(std::memory_order_acquire) >= Capacity) return false;
     slot(tail).store(item, std::memory_order_relaxed);
-    // Seq_cst: the push comes before the look for a sleeper (see idle.hpp).
-    tail_.store(tail + 1, std::memory_order_seq_cst);
+    tail_.store(tail + 1, Publish);
     return true;
   }
 
@@ -52,14 +56,7 @@ class ready_ring {
     return true;
   }
 
-  // push() and pop() for a queue that has no thieves, ever: without locked instructions.
-  bool push_unshared(T* item) noexcept {
-    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
-    if (tail - head_.load(std::memory_order_relaxed) >= Capacity) return false;
-    slot(tail).store(item, std::memory_order_relaxed);
-    tail_.store(tail + 1, std::memory_order_relaxed);
-    return true;
-  }
+  // The oldest, see (4).
   T* pop_unshared() noexcept {
     const std::uint32_t head = head_.load(std::memory_order_relaxed);
     if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
@@ -136,12 +133,13 @@ class fresh_deque {
 
   explicit fresh_deque(std::uint32_t first = 0) noexcept : top_{first}, bottom_{first} {}
 
-  // Owner. False if full; then take_half() first.
+  // Owner. False if full; then take_half() first. See (4).
+  template <std::memory_order Publish = std::memory_order_seq_cst>
   bool push(T* item) noexcept {
     const std::uint32_t bottom = bottom_.load(std::memory_order_relaxed);
     if (distance(top_.load(std::memory_order_acquire), bottom) >= Capacity) return false;
     slot(bottom).store(item, std::memory_order_relaxed);
-    bottom_.store(bottom + 1, std::memory_order_seq_cst);  // as ready_ring::push
+    bottom_.store(bottom + 1, Publish);
     return true;
   }
 
@@ -162,14 +160,7 @@ class fresh_deque {
     return item;
   }
 
-  // The same two for a queue that has no thieves, ever.
-  bool push_unshared(T* item) noexcept {
-    const std::uint32_t bottom = bottom_.load(std::memory_order_relaxed);
-    if (distance(top_.load(std::memory_order_relaxed), bottom) >= Capacity) return false;
-    slot(bottom).store(item, std::memory_order_relaxed);
-    bottom_.store(bottom + 1, std::memory_order_relaxed);
-    return true;
-  }
+  // The newest, see (4).
   T* pop_unshared() noexcept {
     const std::uint32_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
     if (distance(top_.load(std::memory_order_relaxed), bottom + 1) == 0) return nullptr;

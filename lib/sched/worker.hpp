@@ -93,10 +93,10 @@ class worker final : public carrier {
   control* pick_queued() noexcept;
   control* take_run_next() noexcept;
   bool push_ready(control& item) noexcept {
-    return alone_ ? ready_.push_unshared(&item) : ready_.push(&item);
+    return alone_ ? ready_.push<std::memory_order_relaxed>(&item) : ready_.push(&item);
   }
   bool push_fresh(control& item) noexcept {
-    return alone_ ? fresh_.push_unshared(&item) : fresh_.push(&item);
+    return alone_ ? fresh_.push<std::memory_order_relaxed>(&item) : fresh_.push(&item);
   }
   control* pop_ready() noexcept { return alone_ ? ready_.pop_unshared() : ready_.pop(); }
   control* pop_fresh() noexcept { return alone_ ? fresh_.pop_unshared() : fresh_.pop(); }
