@@ -6,32 +6,19 @@
 #include <thread>
 #include <vector>
 
+#include "items.hpp"
+
 namespace weft::detail {
 namespace {
 
-struct item {
-  item* next = nullptr;
-  int number = 0;
-};
-
-std::vector<int> numbers(batch<item> got) {
-  std::vector<int> out;
-  while (item* each = got.pop()) out.push_back(each->number);
-  return out;
-}
+using weft_test::item;
+using weft_test::items;
 
 class Backlog : public testing::Test {
  protected:
-  Backlog() {
-    for (std::size_t i = 0; i < all.size(); ++i) all[i].number = static_cast<int>(i);
-  }
-  void push(std::size_t from, std::size_t to) {
-    batch<item> out;
-    for (std::size_t i = from; i < to; ++i) out.push(&all[i]);
-    waiting.push(out);
-  }
+  void push(std::size_t from, std::size_t to) { waiting.push(all.some(from, to)); }
 
-  std::vector<item> all = std::vector<item>(100'000);
+  items<100'000> all;
   backlog<item> waiting;
 };
 

@@ -2,43 +2,28 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 #include <vector>
+
+#include "items.hpp"
 
 namespace weft::detail {
 namespace {
 
-struct item {
-  item* next = nullptr;
-  int producer = 0;
-  int number = 0;
-};
-
-std::vector<int> numbers(batch<item> got) {
-  std::vector<int> out;
-  while (item* each = got.pop()) out.push_back(each->number);
-  return out;
-}
+using weft_test::item;
+using weft_test::items;
 
 class Injector : public testing::Test {
  protected:
-  Injector() {
-    for (int i = 0; i < 8; ++i) all[static_cast<std::size_t>(i)].number = i;
-  }
-  batch<item> those(std::size_t from, std::size_t to) {
-    batch<item> out;
-    for (std::size_t i = from; i < to; ++i) out.push(&all[i]);
-    return out;
-  }
-
-  std::vector<item> all = std::vector<item>(8);
+  items<8> all;
   injector<item> shared;
 };
 
 TEST_F(Injector, GivesTheOldestFirst) {
   shared.push(&all[0]);
   shared.push(&all[1]);
-  shared.push(those(2, 5));
+  shared.push(all.some(2, 5));
   shared.push(&all[5]);
   EXPECT_EQ(shared.size(), 6u);
   EXPECT_EQ(numbers(shared.take(4)), (std::vector<int>{0, 1, 2, 3}));
@@ -65,7 +50,7 @@ TEST_F(Injector, TakesAnEmptyBatch) {
 }
 
 TEST_F(Injector, ATakenItemMayBePushedAgain) {
-  shared.push(those(0, 3));
+  shared.push(all.some(0, 3));
   auto got = shared.take(2);
   while (item* each = got.pop()) shared.push(each);
   EXPECT_EQ(numbers(shared.take(8)), (std::vector<int>{2, 0, 1}));

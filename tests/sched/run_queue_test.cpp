@@ -7,30 +7,14 @@
 #include <thread>
 #include <vector>
 
+#include "items.hpp"
 #include "model.hpp"
 
 namespace weft::detail {
 namespace {
 
-struct item {
-  item* next = nullptr;
-  int number = 0;
-  int taken = 0;
-};
-
-template <std::size_t N>
-struct items : std::array<item, N> {
-  items() {
-    for (std::size_t i = 0; i < N; ++i) (*this)[i].number = static_cast<int>(i);
-  }
-};
-
-template <class Queue>
-std::vector<int> numbers(Queue&& queue) {
-  std::vector<int> out;
-  while (item* each = queue.pop()) out.push_back(each->number);
-  return out;
-}
+using weft_test::item;
+using weft_test::items;
 
 std::vector<int> range(int from, int to) {
   std::vector<int> out;
@@ -111,6 +95,18 @@ TEST_P(RunQueue, TheRingKeepsOrderOverManyTurns) {
   }
 }
 
+TEST_P(RunQueue, TheRingOfOneWithoutThievesDoesTheSame) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  EXPECT_EQ(ring.pop_unshared(), nullptr);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_TRUE(ring.push<relaxed>(&all[i]));
+  EXPECT_FALSE(ring.push<relaxed>(&all[8]));
+  EXPECT_EQ(ring.pop_unshared(), &all[0]);
+  EXPECT_EQ(numbers(ring.take_half()), range(1, 4));
+  for (std::size_t i = 4; i < 8; ++i) EXPECT_EQ(ring.pop_unshared(), &all[i]);
+  EXPECT_EQ(ring.pop_unshared(), nullptr);
+  EXPECT_EQ(ring.size(), 0u);
+}
+
 TEST_P(RunQueue, TheDequeGivesItsOwnerTheNewestAndThievesTheOldest) {
   EXPECT_EQ(deque.pop(), nullptr);
   EXPECT_EQ(deque.steal(), nullptr);
@@ -142,6 +138,20 @@ TEST_P(RunQueue, TheDequeGivesAwayItsOlderHalf) {
   auto half = deque.take_half();
   EXPECT_EQ(numbers(half), range(0, 4));
   EXPECT_EQ(numbers(deque), (std::vector<int>{7, 6, 5, 4}));
+}
+
+TEST_P(RunQueue, TheDequeOfOneWithoutThievesDoesTheSame) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  EXPECT_EQ(deque.pop_unshared(), nullptr);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_TRUE(deque.push<relaxed>(&all[i]));
+  EXPECT_FALSE(deque.push<relaxed>(&all[8]));
+  EXPECT_EQ(deque.pop_unshared(), &all[7]);
+  EXPECT_EQ(deque.steal(), &all[0]);
+  EXPECT_EQ(numbers(deque.take_half()), range(1, 5));
+  EXPECT_EQ(deque.pop_unshared(), &all[6]);
+  EXPECT_EQ(deque.pop_unshared(), &all[5]);
+  EXPECT_EQ(deque.pop_unshared(), nullptr);
+  EXPECT_EQ(deque.size(), 0u);
 }
 
 TEST_P(RunQueue, TheDequeStaysUsableAfterManyPopsOfNothing) {
