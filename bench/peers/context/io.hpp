@@ -12,8 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "../common/program.hpp"
-#include "../common/sockets.hpp"
+#include "../common/servers.hpp"
 #include "context.hpp"
 
 namespace floors {
@@ -160,15 +159,12 @@ class epoll_server {
   std::vector<char*> spare_;
 };
 
-inline int serve(const peer::arguments& given, bool http) {
-  std::vector<std::thread> others;
-  const auto one = [&] { epoll_server(given.number("port", 0), http).run(); };
-  for (long i = 1; i < given.number("w", 1); ++i) others.emplace_back(one);
-  one();
-  return peer::ok;
+inline int echo(const peer::arguments& given, const peer::report&) {
+  return peer::serve_on_threads(given, [](long port) { epoll_server(port, false).run(); });
 }
 
-inline int echo(const peer::arguments& given, const peer::report&) { return serve(given, false); }
-inline int http(const peer::arguments& given, const peer::report&) { return serve(given, true); }
+inline int http(const peer::arguments& given, const peer::report&) {
+  return peer::serve_on_threads(given, [](long port) { epoll_server(port, true).run(); });
+}
 
 }  // namespace floors

@@ -70,23 +70,23 @@ inline int yield(const peer::arguments& given, const peer::report& print) {
 }
 
 // There and back is a jump each.
-inline int pingpong(const peer::arguments& given, const peer::report& print) {
+inline int there_and_back(const peer::arguments& given, const peer::report& print,
+                          const char* metric) {
   const long n = given.number("n", 1'000'000);
   ring contexts(2, false);
   const peer::stopwatch watch;
   for (long i = 0; i < n; ++i) contexts.go_round();
-  print("ns_per_roundtrip", watch.ns_each(n), "ns");
+  print(metric, watch.ns_each(n), "ns");
   return peer::ok;
+}
+
+inline int pingpong(const peer::arguments& given, const peer::report& print) {
+  return there_and_back(given, print, "ns_per_roundtrip");
 }
 
 inline int generator(const peer::arguments& given, const peer::report& print) {
   if (given.text("mode") == "tree") return peer::unsupported;
-  const long n = given.number("n", 1'000'000);
-  ring contexts(2, false);
-  const peer::stopwatch watch;
-  for (long i = 0; i < n; ++i) contexts.go_round();
-  print("ns_per_value", watch.ns_each(n), "ns");
-  return peer::ok;
+  return there_and_back(given, print, "ns_per_value");
 }
 
 inline int spawn_join(const peer::arguments& given, const peer::report& print) {

@@ -3,11 +3,8 @@
 #include <uv.h>
 
 #include <string_view>
-#include <thread>
-#include <vector>
 
-#include "../common/program.hpp"
-#include "../common/sockets.hpp"
+#include "../common/servers.hpp"
 
 namespace on_libuv {
 
@@ -75,15 +72,12 @@ inline void serve_on_this_thread(long port, bool http) {
   uv_run(&loop, UV_RUN_DEFAULT);
 }
 
-inline int serve(const peer::arguments& given, bool http) {
-  std::vector<std::thread> others;
-  const auto one = [&] { serve_on_this_thread(given.number("port", 0), http); };
-  for (long i = 1; i < given.number("w", 1); ++i) others.emplace_back(one);
-  one();
-  return peer::ok;
+inline int echo(const peer::arguments& given, const peer::report&) {
+  return peer::serve_on_threads(given, [](long port) { serve_on_this_thread(port, false); });
 }
 
-inline int echo(const peer::arguments& given, const peer::report&) { return serve(given, false); }
-inline int http(const peer::arguments& given, const peer::report&) { return serve(given, true); }
+inline int http(const peer::arguments& given, const peer::report&) {
+  return peer::serve_on_threads(given, [](long port) { serve_on_this_thread(port, true); });
+}
 
 }  // namespace on_libuv
