@@ -11,8 +11,10 @@
 //     run_next_limit in a row it has to queue. Thieves leave the slot alone; only the monitor takes
 //     it, from a worker that is stuck. So only its worker fills the slot, and one that stands empty
 //     needs no exchange.
-// (5) One queued fiber is not worth waking a core that sleeps, two are. If its worker then does not
-//     come back within the monitor's period, the monitor wakes a thief.
+// (5) One queued fiber is not worth waking a core that sleeps, two are; but what a poll and its
+//     timers bring only if it will keep this worker busy for a while, see share_backlog(). Where
+//     that was wrong, and the worker has not come back within the monitor's period, the monitor
+//     wakes a thief.
 // (6) What has begun comes before what is fresh, of that the newest first, so that a tree of fibers
 //     is worked off depth first. For fairness one pick in eight prefers the fresh, and now and then
 //     comes the oldest of them.
