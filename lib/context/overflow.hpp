@@ -3,8 +3,7 @@
 // (1) The handler runs on an alternate stack, since the overflowed one has no room: each worker has
 //     one for its life (signal_stack).
 // (2) Only a fault in one of our guard pages is ours. Every other fault goes to the handler that
-// was
-//     installed before, with the original siginfo.
+//     was installed before, with the original siginfo.
 // (3) It allocates nothing and takes no lock.
 #pragma once
 #include <signal.h>

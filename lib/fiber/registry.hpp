@@ -2,8 +2,7 @@
 // Sharded by the worker that spawned, so that spawning on different workers shares no cache line.
 //
 // (1) added and removed only grow. A reader sums removed over all shards first, added afterwards:
-// if
-//     the sums are equal there was a moment without live fibers, and without live fibers only a
+//     if the sums are equal there was a moment without live fibers, and without live fibers only a
 //     plain thread can make new ones.
 // (2) A fiber's block is valid while its shard's lock is held, and so is its name.
 #pragma once

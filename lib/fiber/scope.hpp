@@ -4,8 +4,7 @@
 //     control block; the others live in the fiber's own frames. The fiber pushes and pops them, a
 //     canceller walks them: both under control::lock.
 // (2) A request on a scope is in force for the fiber if no shield stands between the innermost
-// scope
-//     and it. control::cancel_pending caches that; it changes only under control::lock.
+//     scope and it. control::cancel_pending caches that; it changes only under control::lock.
 // (3) A group scope also has children, guarded by scope::lock. Lock order: a fiber's lock, then the
 //     lock of one of its groups; never two fibers' locks at once: the walk uses a work list.
 // (4) A request is permanent for its scope. Nothing else is: popping the scope ends its effect.

@@ -10,8 +10,7 @@
 // (3) The descriptor is non-blocking, which matters to pipes and devices only. Readiness is awaited
 //     on a duplicate: closing the watch closes that, not the descriptor an operation may be using.
 // (4) Asking for the kind of a file costs a sixth of opening, reading and closing a small one. So
-// it
-//     waits: if the first read gets all it wants from the page cache, there is no need to know.
+//     it waits: if the first read gets all it wants from the page cache, there is no need to know.
 // (5) A regular file is read and written at explicit offsets, so the kernel's own position, and the
 //     lock that protects it there, are not used.
 #pragma once

@@ -2,9 +2,8 @@
 // Fibers enter, wait, leave and close, from any worker; the callback runs with access to the loop.
 //
 // (1) Sticky: once armed for a direction it stays armed. The callback wakes who waits; if nobody
-// does,
-//     it remembers "ready". A level would then be reported by every poll until someone reads, so at
-//     the first such event the registration becomes edge-triggered, or is disarmed where that
+//     does, it remembers "ready". A level would then be reported by every poll until someone reads,
+//     so at the first such event the registration becomes edge-triggered, or is disarmed where that
 //     cannot be had. Both work since a wait comes after "ready" was consumed, or after a call that
 //     found less than it asked for: whatever comes later is an edge, and a level. The end of the
 //     stream may have come with the last bytes, as one edge; so it is asked for by itself, and once
@@ -12,8 +11,7 @@
 // (2) lock_ guards everything but the uv handle; a waiter is claimed under it (waitable.hpp (4)).
 //     The handle is touched only with access to the loop, never under lock_.
 // (3) The loop is that of the worker where the first wait happens. A fiber elsewhere needs it only
-// to
-//     arm a direction that is not armed. When the loop ends, the next wait takes another.
+//     to arm a direction that is not armed. When the loop ends, the next wait takes another.
 // (4) Who makes system calls on the descriptor is inside: one for each direction, any number else.
 //     The number is given back to the system only when nobody is inside and the loop has forgotten
 //     it, so neither a call nor an event can hit a later descriptor of the same number.

@@ -1,8 +1,8 @@
 // Wires scheduler, reactor and thread pool together; see runtime.hpp for what users may expect.
 //
 // (1) Order of the end: cancel and wait for fibers, join the workers, then the pool, then the
-// loops. (2) A fork without exec leaves the child without our threads: there, starting anything
-// throws.
+//     loops.
+// (2) A fork without exec leaves the child without our threads: there, starting anything throws.
 #include <weft/runtime.hpp>
 
 #include <pthread.h>

@@ -17,8 +17,8 @@
 //       popped from by pop_unshared(): no locked instruction there.
 // Indices are 32 bits and wrap; a queue would have to turn over 2^32 times within one stalled
 // compare-exchange to fool it.
-// Tests pass an Atomic whose every operation a model checker schedules, and a first index near
-// 2^32.
+// Tests pass an Atomic whose every operation a model checker schedules, and a first index that soon
+// wraps.
 #pragma once
 #include <array>
 #include <atomic>

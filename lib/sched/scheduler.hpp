@@ -1,9 +1,8 @@
 // All workers of one runtime, and what they share: injector, idle set, monitor, shutdown.
 //
 // (1) Shutdown: begin_stop() cancels every live fiber and makes later ones start cancelled. When
-// the
-//     registry is empty after that, it stays empty; the scheduler is finished, the workers leave
-//     their loops, and only then pollers are closed. Plain threads cannot add fibers after
+//     the registry is empty after that, it stays empty; the scheduler is finished, the workers
+//     leave their loops, and only then pollers are closed. Plain threads cannot add fibers after
 //     begin_stop(), so "empty" is final.
 // (2) Workers are all constructed before any thread starts, and destroyed after all have ended.
 // (3) A thread that is not ours may still be waking a worker when the fiber that it submitted has

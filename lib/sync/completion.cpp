@@ -9,8 +9,7 @@
 // (3) Senders share one reference. The last of them to go breaks the promise first, so a waiter
 //     without a sender never stays.
 // (4) A waiter that leaves, cancelled or late, takes its node off under the lock. The state lives
-// on
-//     as long as anybody refers to it, so a late sender writes into live memory.
+//     on as long as anybody refers to it, so a late sender writes into live memory.
 // (5) Whoever has seen `ready` may drop the future and the promise at once, so the sender that is
 //     still publishing keeps a reference of its own.
 #include <weft/detail/completion.hpp>

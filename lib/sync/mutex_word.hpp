@@ -7,9 +7,8 @@
 // (2) `queued`: somebody waits in the list. `list_locked`: somebody is at the list, the owner or
 //     one who wants to join or leave. Either can be set while the mutex is free.
 // (3) `woken`: one waiter, the heir, was taken off the list and is on its way to try. Then
-// release()
-//     wakes nobody else. Only the owner sets it. The heir clears it, as it takes the mutex, goes
-//     back to the list or gives up; or an owner does that makes it the next owner.
+//     release() wakes nobody else. Only the owner sets it. The heir clears it, as it takes the
+//     mutex, goes back to the list or gives up; or an owner does that makes it the next owner.
 // (4) Not (free and `queued` and not `woken`), except while somebody is at the list: who joins does
 //     so in one step with seeing an owner, and an owner that leaves sees it. So nobody waits for a
 //     mutex that nobody will release.

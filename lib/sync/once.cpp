@@ -1,8 +1,7 @@
 // The number is 0 before, `done` after, and in between the identity of the caller that is at it.
 // (1) One that fails sets it to 0 and notifies one waiter. That one is then a caller like any
-// other:
-//     it tries before it looks for its own cancellation, so that it cannot leave the rest behind.
-//     If another was faster, that one will notify the rest.
+//     other: it tries before it looks for its own cancellation, so that it cannot leave the rest
+//     behind. If another was faster, that one will notify the rest.
 #include <weft/once.hpp>
 
 #include <system_error>

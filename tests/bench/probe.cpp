@@ -8,8 +8,7 @@
 // (2) That clock is far ahead of the kernel's, so no wait of the monitor or a timer ever ends by
 //     itself: the monitor sleeps from start to end.
 // (3) A message has arrived when the call that sent it returns: send(), sendmsg() and syscall()
-// below
-//     see to that. So it never depends on the kernel whether a read or a poll finds it.
+//     below see to that. So it never depends on the kernel whether a read or a poll finds it.
 // (4) There is one worker, and no thread but its own does anything between start and end.
 #include <poll.h>
 #include <sys/socket.h>

@@ -43,8 +43,8 @@ inline std::size_t entries_of(const char* folder) {
   return count;
 }
 
-// Runs others until that many fibers of this runtime are off their stacks in a
-// parking call. What they did before is then seen here.
+// Runs others until that many fibers of this runtime are off their stacks in a parking call. What
+// they did before is then seen here.
 inline void until_parked(std::size_t fibers) {
   auto& all = static_cast<weft::detail::scheduler*>(weft::detail::current_fiber()->home)->fibers;
   for (;;) {
