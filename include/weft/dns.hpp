@@ -24,10 +24,13 @@ inline std::error_code make_error_code(dns_errc why) noexcept {
   return {static_cast<int>(why), dns_category()};
 }
 
-// Returns the addresses of a host, with this port, in the order in which they should be tried; one
-// at least. An IP address as digits gives itself, at once.
-// Parks: while a thread of libuv's pool asks the system (files, DNS, ...).
-// Cancellation: throws cancelled at once; the question is left to end by itself.
+// Returns the addresses of a host, with this port, in the order in which they should be tried
+// (RFC 6724); one at least. An IP address as digits ("127.0.0.1", "fe80::1%eth0", "[::1]") gives
+// itself, at once.
+// Parks: while a thread asks the system (files, DNS, ...). At most options::name_threads ask at a
+// time, more wait; files and blocking() are not concerned.
+// Cancellation: throws cancelled at once; the question is left to end by itself, also by the end of
+// the runtime.
 // Throws: io_error naming the host, with a dns_errc or, for an empty host or one with a NUL inside,
 // std::errc::invalid_argument; std::logic_error outside a fiber.
 WEFT_API std::vector<address> resolve(const std::string& host, std::uint16_t port = 0);

@@ -35,6 +35,9 @@ struct options {
   // Most threads that blocking() uses at a time, started when needed; 0: 64.
   unsigned blocking_threads = 0;
 
+  // Most names that are looked up at a time, each by a thread, started when needed; 0: 8.
+  unsigned name_threads = 0;
+
   // Gets what a fiber threw when nobody can join it any more. Empty: prints the fiber's name and
   // the exception, and aborts. Called on any thread; must not throw.
   std::function<void(std::string_view fiber_name, std::exception_ptr what)> on_unhandled;

@@ -1,21 +1,27 @@
-// Names to addresses, by the system's resolver on a thread of libuv's pool.
-// Fibers ask; libuv calls back with access to the loop that was asked.
+// Names to addresses, by the system's resolver on a thread of the runtime's pool for names. Not of
+// libuv's: look-ups that hang would keep files waiting.
+// Fibers ask; a pool thread answers.
 //
 // (1) A question lives on the heap and belongs to both sides. So a cancelled fiber leaves at once,
 //     although a look-up that has begun cannot be stopped and may take as long as the name servers
-//     do. The end of a runtime waits for it.
+//     do. One that has not begun is taken back.
 // (2) A result that came first wins over the cancellation.
+// (3) The thread uses the question alone, and no runtime once nobody waits. So the end of a runtime
+//     leaves it behind (thread_pool.hpp (3)).
 #include <weft/dns.hpp>
 
 #include <netdb.h>
-#include <uv.h>
 
 #include <atomic>
+#include <cerrno>
+#include <memory>
 #include <mutex>
+#include <utility>
 
 #include "io/address_access.hpp"
 #include "io/budget.hpp"
-#include "reactor/loop.hpp"
+#include "reactor/thread_pool.hpp"
+#include "sched/scheduler.hpp"
 
 namespace weft {
 namespace detail {
@@ -37,23 +43,28 @@ class dns_names final : public std::error_category {
   }
 };
 
-std::error_code code_of(int uv_code) noexcept {
-  switch (uv_code) {
-    case UV_EAI_NONAME:
-    case UV_EAI_NODATA:
-    case UV_EAI_ADDRFAMILY:
+std::error_code code_of(int answer, int system_error) noexcept {
+  switch (answer) {
+    case EAI_NONAME:
+#ifdef EAI_NODATA
+    case EAI_NODATA:
+#endif
+#ifdef EAI_ADDRFAMILY
+    case EAI_ADDRFAMILY:
+#endif
       return dns_errc::host_not_found;
-    case UV_EAI_AGAIN:
+    case EAI_AGAIN:
       return dns_errc::try_again;
-    case UV_EAI_MEMORY:
+    case EAI_MEMORY:
       return std::make_error_code(std::errc::not_enough_memory);
+    case EAI_SYSTEM:
+      return {system_error, std::generic_category()};
     default:
-      break;
+      return dns_errc::failed;
   }
-  // libuv's own codes for the resolver lie at -3000 and below; the rest are negative errnos.
-  if (uv_code > -3000) return {-uv_code, std::generic_category()};
-  return dns_errc::failed;
 }
+
+constexpr std::size_t longest_name = 255;  // RFC 1035, 2.3.4
 
 [[noreturn]] void fail(const std::string& host, std::error_code why) {
   std::string shown = host;
@@ -61,50 +72,25 @@ std::error_code code_of(int uv_code) noexcept {
   throw io_error(why, "cannot resolve \"" + shown + "\"");
 }
 
-struct question {
+struct question : thread_pool::job {
   explicit question(const std::string& of) : host(of) {
-    request.data = this;
-    ask.self = drop.self = this;
-    ask.run = [](loop::task& mine, loop& on) noexcept { self_of(mine).begin(on); };
-    drop.run = [](loop::task& mine, loop&) noexcept { self_of(mine).abandon(); };
+    run = [](thread_pool::job& self) noexcept { static_cast<question&>(self).ask(); };
   }
 
-  struct task : loop::task {
-    question* self = nullptr;
-  };
-  static question& self_of(loop::task& what) noexcept { return *static_cast<task&>(what).self; }
-
   const std::string host;
-  uv_getaddrinfo_t request{};
-  task ask;
-  task drop;
-  std::atomic<int> holders{2};  // the fiber and the loop
+  std::atomic<int> holders{1};  // the fiber, and the pool once it was given to it
   spin_lock lock;
   waitable* waiter = nullptr;  // guarded by lock
-  int code = 0;
-  bool finished = false;  // with access
+  int answer = 0;
+  int system_error = 0;
   addrinfo* found = nullptr;
 
-  void begin(loop& on) noexcept {
+  void ask() noexcept {
     addrinfo wanted{};
     wanted.ai_family = AF_UNSPEC;
     wanted.ai_socktype = SOCK_STREAM;  // otherwise each address comes once for each type
-    on.note_busy(1);
-    const int started = uv_getaddrinfo(
-        on.uv(), &request,
-        [](uv_getaddrinfo_t* answered, int status, addrinfo* result) {
-          auto& me = *static_cast<question*>(answered->data);
-          me.found = result;
-          me.finish(*static_cast<loop*>(answered->loop->data), status);
-        },
-        host.c_str(), nullptr, &wanted);
-    if (started != 0) finish(on, started);
-  }
-
-  void finish(loop& on, int status) noexcept {
-    on.note_busy(-1);
-    finished = true;
-    code = status;
+    answer = ::getaddrinfo(host.c_str(), nullptr, &wanted, &found);
+    system_error = errno;
     claim got = claim::lost;
     waitable* who = nullptr;
     {
@@ -116,26 +102,18 @@ struct question {
     let_go();
   }
 
-  // In the name of the fiber.
-  void abandon() noexcept {
-    if (!finished) uv_cancel(reinterpret_cast<uv_req_t*>(&request));
-    let_go();
-  }
-
   void let_go() noexcept {
     // The last one sees what the other wrote.
     if (holders.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    if (found != nullptr) uv_freeaddrinfo(found);
+    if (found != nullptr) ::freeaddrinfo(found);
     delete this;
   }
 };
 
-struct question_holder {
-  question* held;
-  ~question_holder() {
-    if (held != nullptr) held->let_go();
-  }
+struct let_go_of {
+  void operator()(question* what) const noexcept { what->let_go(); }
 };
+using question_hold = std::unique_ptr<question, let_go_of>;
 
 std::vector<address> answers(const addrinfo* found, std::uint16_t port) {
   std::vector<address> made;
@@ -146,30 +124,30 @@ std::vector<address> answers(const addrinfo* found, std::uint16_t port) {
   return made;
 }
 
-std::vector<address> ask_system(const std::string& host, std::uint16_t port) {
-  question* asked = nullptr;
-  {
-    parking wait("resolve");
-    try {
-      asked = new question(host);
-    } catch (...) {
-      wait.abandon();
-      throw;
-    }
-    asked->waiter = &wait.self();
-    loop& on = loop::current();
-    on.execute(asked->ask);
-    if (wait.park() != wake_reason::notified) {
-      {
-        std::lock_guard<spin_lock> hold(asked->lock);
-        asked->waiter = nullptr;
-      }
-      on.execute(asked->drop);  // after `ask`, by the order of tasks
-      throw_cancelled();
-    }
+void wait_for_answer(question& asked, thread_pool& pool) {
+  parking wait("resolve");
+  asked.waiter = &wait.self();
+  asked.holders.store(2, std::memory_order_relaxed);
+  try {
+    pool.submit(asked);
+  } catch (const std::system_error& error) {
+    wait.abandon();
+    asked.let_go();
+    fail(asked.host, error.code());
   }
-  const question_holder hold{asked};
-  if (asked->code != 0) fail(host, code_of(asked->code));
+  if (wait.park() == wake_reason::notified) return;
+  {
+    std::lock_guard<spin_lock> hold(asked.lock);
+    asked.waiter = nullptr;
+  }
+  if (pool.withdraw(asked)) asked.let_go();
+  throw_cancelled();
+}
+
+std::vector<address> ask_system(const std::string& host, std::uint16_t port, control& self) {
+  const question_hold asked(new question(host));
+  wait_for_answer(*asked, *static_cast<scheduler*>(self.home)->names);
+  if (asked->answer != 0) fail(host, code_of(asked->answer, asked->system_error));
   std::vector<address> made = answers(asked->found, port);
   if (made.empty()) fail(host, dns_errc::host_not_found);
   return made;
@@ -185,12 +163,20 @@ const std::error_category& dns_category() noexcept {
 
 std::vector<address> resolve(const std::string& host, std::uint16_t port) {
   detail::control& self = detail::begin_io("resolve()");
-  if (host.empty() || host.find('\0') != host.npos)
+  if (host.empty() || host.size() > detail::longest_name || host.find('\0') != host.npos)
     detail::fail(host, std::make_error_code(std::errc::invalid_argument));
-  address digits;
-  if (!detail::address_access::read_ip(host, digits)) return detail::ask_system(host, port);
-  detail::spend_io(self, 0);
-  return {detail::address_access::with_port(digits, port)};
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  const std::string_view digits =
+      bracketed ? std::string_view(host).substr(1, host.size() - 2) : std::string_view(host);
+  address found;
+  const bool is_ip = detail::address_access::read_ip(digits, found);
+  if (is_ip && (!bracketed || found.kind() == address::family::ipv6)) {
+    detail::spend_io(self, 0);
+    return {detail::address_access::with_port(found, port)};
+  }
+  // No name has a colon: it is an address that is wrong, or of an interface that is not there.
+  if (host.find(':') != host.npos) detail::fail(host, dns_errc::host_not_found);
+  return detail::ask_system(host, port, self);
 }
 
 }  // namespace weft

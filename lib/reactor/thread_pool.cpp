@@ -1,8 +1,14 @@
 // See thread_pool.hpp.
 #include "reactor/thread_pool.hpp"
 
-#include <algorithm>
+#include <dlfcn.h>
+
 #include <chrono>
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <utility>
 
 #include "base/assert.hpp"
 
@@ -15,70 +21,55 @@ namespace {
 constexpr auto idle_time = std::chrono::seconds(10);  // then a thread without work ends
 }  // namespace
 
-struct thread_pool::waiting_job : job {
-  explicit waiting_job(thread_pool& of) noexcept : pool(of) {}
+// What the threads share; `lock` guards all of it.
+struct thread_pool::crew {
+  struct member {
+    std::thread thread;
+    bool busy = false;   // runs a job
+    bool ended = false;  // for want of work
+  };
 
-  thread_pool& pool;
-  waitable* waiter = nullptr;  // this and `finished` are guarded by the pool's lock
-  bool finished = false;
+  explicit crew(unsigned limit) noexcept : most(limit) {}
+
+  void work(member& me) noexcept;
+  static void start_thread_if_needed(const std::shared_ptr<crew>& in);
+  void reap() noexcept;
+
+  const unsigned most;
+  std::mutex lock;
+  std::condition_variable more;
+  intrusive_list<job> jobs;
+  std::size_t queued = 0;
+  unsigned threads = 0;
+  unsigned idle = 0;
+  bool over = false;
+  std::list<member> members;
 };
 
-thread_pool::~thread_pool() {
-  {
-    std::lock_guard<std::mutex> hold(lock_);
-    WEFT_CHECK(jobs_.empty());
-    over_ = true;
+// ---- a thread
+
+void thread_pool::crew::work(member& me) noexcept {
+  std::unique_lock<std::mutex> hold(lock);
+  for (;;) {
+    ++idle;
+    const bool got = more.wait_for(hold, idle_time, [this] { return over || !jobs.empty(); });
+    --idle;
+    if (!got || (over && jobs.empty())) break;
+    job& mine = *jobs.pop_front();
+    --queued;
+    me.busy = true;
+    hold.unlock();
+    mine.run(mine);
+    hold.lock();
+    me.busy = false;
   }
-  more_.notify_all();
-  for (std::thread& each : all_) each.join();
+  --threads;
+  me.ended = true;
 }
 
-void thread_pool::execute(void (*run)(void* what) noexcept, void* what) {
-  waiting_job mine(*this);
-  mine.run = run;
-  mine.what = what;
-  {
-    parking wait("blocking");
-    mine.waiter = &wait.self();
-    try {
-      std::lock_guard<std::mutex> hold(lock_);
-      reap();
-      start_thread_if_needed();
-      jobs_.push_back(mine);
-      ++queued_;
-    } catch (...) {
-      wait.abandon();
-      throw;
-    }
-    more_.notify_one();
-    if (wait.park() == wake_reason::notified) return;
-  }
-  {
-    std::lock_guard<std::mutex> hold(lock_);
-    mine.waiter = nullptr;
-    if (mine.linked()) {
-      intrusive_list<job>::erase(mine);
-      --queued_;
-      throw_cancelled();
-    }
-  }
-  for (;;) {  // it has begun: what it refers to is ours, so we stay until it ends
-    parking wait("blocking", cancellation::ignored);
-    {
-      std::lock_guard<std::mutex> hold(lock_);
-      if (mine.finished) {
-        wait.abandon();
-        return;
-      }
-      mine.waiter = &wait.self();
-    }
-    wait.park();
-  }
-}
-
-// Under lock_.
-void thread_pool::start_thread_if_needed() {
-  if (queued_ < idle_ || threads_ >= most_) return;
+// Under the lock.
+void thread_pool::crew::start_thread_if_needed(const std::shared_ptr<crew>& in) {
+  if (in->queued < in->idle || in->threads >= in->most) return;
   try {
 #ifndef _WIN32
     // Signals are for the program's own threads.
@@ -91,47 +82,148 @@ void thread_pool::start_thread_if_needed() {
       ~restore() { pthread_sigmask(SIG_SETMASK, &to, nullptr); }
     } undo{before};
 #endif
-    all_.emplace_back([this] { work(); });
-    ++threads_;
+    member& fresh = in->members.emplace_back();
+    try {
+      fresh.thread = std::thread([in, &fresh] { in->work(fresh); });
+    } catch (...) {
+      in->members.pop_back();
+      throw;
+    }
+    ++in->threads;
   } catch (...) {
-    if (threads_ == 0) throw;  // otherwise the others get to it
+    if (in->threads == 0) throw;  // otherwise the others get to it
   }
 }
 
-// Under lock_. Threads that ended for want of work.
-void thread_pool::reap() noexcept {
-  for (std::thread::id id : ended_) {
-    auto at = std::find_if(all_.begin(), all_.end(),
-                           [id](const std::thread& each) { return each.get_id() == id; });
-    if (at == all_.end()) continue;
-    at->join();
-    all_.erase(at);
+// Under the lock. Threads that ended for want of work.
+void thread_pool::crew::reap() noexcept {
+  for (auto at = members.begin(); at != members.end();) {
+    if (!at->ended) {
+      ++at;
+      continue;
+    }
+    at->thread.join();
+    at = members.erase(at);
   }
-  ended_.clear();
 }
 
-void thread_pool::work() noexcept {
-  std::unique_lock<std::mutex> hold(lock_);
-  for (;;) {
-    ++idle_;
-    const bool got = more_.wait_for(hold, idle_time, [this] { return over_ || !jobs_.empty(); });
-    --idle_;
-    if (!got || (over_ && jobs_.empty())) break;
-    auto& mine = static_cast<waiting_job&>(*jobs_.pop_front());
-    --queued_;
-    hold.unlock();
-    mine.run(mine.what);
-    hold.lock();
-    mine.finished = true;
-    waitable* who = mine.waiter;  // null: it is about to look at `finished`
-    if (who != nullptr && try_claim(*who, wake_reason::notified) == claim::must_resume) {
-      hold.unlock();
-      resume(*who);
-      hold.lock();
+// ---- the pool
+
+namespace {
+
+// Threads that are left behind run this code when the program has done with it: it must not be
+// unloaded with the library or plugin that it is part of.
+void stay_loaded() noexcept {
+  static const char here = 0;
+  Dl_info found{};
+  if (dladdr(&here, &found) != 0 && found.dli_fname != nullptr)
+    dlopen(found.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+}  // namespace
+
+thread_pool::thread_pool(unsigned most, at_end unfinished)
+    : crew_(std::make_shared<crew>(most)), unfinished_(unfinished) {}
+
+thread_pool::~thread_pool() {
+  std::list<crew::member> awaited;
+  {
+    std::lock_guard<std::mutex> hold(crew_->lock);
+    WEFT_CHECK(crew_->jobs.empty());
+    crew_->over = true;
+    for (auto at = crew_->members.begin(); at != crew_->members.end();) {
+      const auto each = at++;
+      if (each->busy && unfinished_ == at_end::leave_behind) {
+        each->thread.detach();
+        stay_loaded();
+      } else {
+        awaited.splice(awaited.end(), crew_->members, each);
+      }
     }
   }
-  --threads_;
-  if (!over_) ended_.push_back(std::this_thread::get_id());
+  crew_->more.notify_all();
+  for (crew::member& each : awaited) each.thread.join();
+}
+
+void thread_pool::submit(job& what) {
+  {
+    std::lock_guard<std::mutex> hold(crew_->lock);
+    crew_->reap();
+    crew::start_thread_if_needed(crew_);
+    crew_->jobs.push_back(what);
+    ++crew_->queued;
+  }
+  crew_->more.notify_one();
+}
+
+bool thread_pool::withdraw(job& what) noexcept {
+  std::lock_guard<std::mutex> hold(crew_->lock);
+  if (!what.linked()) return false;
+  intrusive_list<job>::erase(what);
+  --crew_->queued;
+  return true;
+}
+
+// ---- calls that are waited for
+
+struct thread_pool::waiting_job : job {
+  void (*function)(void* argument) noexcept = nullptr;
+  void* argument = nullptr;
+  spin_lock lock;  // guards the next two
+  waitable* waiter = nullptr;
+  bool finished = false;
+
+  static void run_and_wake(job& self) noexcept {
+    auto& me = static_cast<waiting_job&>(self);
+    me.function(me.argument);
+    claim got = claim::lost;
+    waitable* who = nullptr;
+    {
+      std::lock_guard<spin_lock> hold(me.lock);
+      me.finished = true;
+      who = std::exchange(me.waiter, nullptr);
+      if (who != nullptr) got = try_claim(*who, wake_reason::notified);
+    }
+    if (got == claim::must_resume) resume(*who);
+  }
+};
+
+void thread_pool::execute(void (*function)(void* argument) noexcept, void* argument) {
+  waiting_job mine;
+  mine.run = &waiting_job::run_and_wake;
+  mine.function = function;
+  mine.argument = argument;
+  {
+    parking wait("blocking");
+    mine.waiter = &wait.self();
+    try {
+      submit(mine);
+    } catch (...) {
+      wait.abandon();
+      throw;
+    }
+    if (wait.park() == wake_reason::notified) {
+      std::lock_guard<spin_lock> until_free(mine.lock);  // the waker may still stand in it
+      return;
+    }
+  }
+  {
+    std::lock_guard<spin_lock> hold(mine.lock);
+    mine.waiter = nullptr;
+  }
+  if (withdraw(mine)) throw_cancelled();
+  for (;;) {  // it has begun: what it refers to is ours, so we stay until it ends
+    parking wait("blocking", cancellation::ignored);
+    {
+      std::lock_guard<spin_lock> hold(mine.lock);
+      if (mine.finished) {
+        wait.abandon();
+        return;
+      }
+      mine.waiter = &wait.self();
+    }
+    wait.park();
+  }
 }
 
 }  // namespace weft::detail

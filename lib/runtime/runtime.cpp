@@ -1,8 +1,9 @@
 // Wires scheduler, reactor and thread pool together; see runtime.hpp for what users may expect.
 //
-// (1) Order of the end: cancel and wait for fibers, join the workers, then the pool, then the
-//     loops.
-// (2) A fork without exec leaves the child without our threads: there, starting anything throws.
+// (1) Order of the end: cancel and wait for fibers, join the workers, then the pools, then the
+//     loops. A name that nobody waits for any more is left to its thread.
+// (2) A fork without exec leaves the child without our threads: there, starting anything
+//     throws.
 #include <weft/runtime.hpp>
 
 #include <pthread.h>
@@ -27,6 +28,7 @@ namespace detail {
 namespace {
 
 constexpr unsigned default_blocking_threads = 64;
+constexpr unsigned default_name_threads = 8;
 
 std::atomic<bool> forked{false};  // in the child of a fork()
 
@@ -96,9 +98,12 @@ class runtime_core {
  public:
   runtime_core(const options& how, bool calling_thread)
       : pool(how.blocking_threads != 0 ? how.blocking_threads : default_blocking_threads),
+        names(how.name_threads != 0 ? how.name_threads : default_name_threads,
+              thread_pool::at_end::leave_behind),
         fibers(config_of(how, calling_thread)),
         listed(fibers) {
     fibers.pool = &pool;
+    fibers.names = &names;
   }
 
   void end() {
@@ -107,7 +112,8 @@ class runtime_core {
     fibers.join();
   }
 
-  thread_pool pool;  // after the scheduler in the end, before it at the start
+  thread_pool pool;  // both after the scheduler in the end, before it at the start
+  thread_pool names;
   scheduler fibers;
   listed_runtime listed;
 

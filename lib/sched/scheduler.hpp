@@ -91,7 +91,8 @@ class scheduler final : public fiber_home {
   }
 
   // Set once by the runtime, for the layers above; the scheduler does not use them.
-  thread_pool* pool = nullptr;
+  thread_pool* pool = nullptr;   // for blocking()
+  thread_pool* names = nullptr;  // for resolve()
   runtime* owner = nullptr;
 
  private:
