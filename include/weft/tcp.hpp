@@ -13,6 +13,7 @@
 #include <initializer_list>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <weft/address.hpp>
 #include <weft/detail/config.hpp>
@@ -71,9 +72,13 @@ class WEFT_API tcp_listener : public detail::listener {
   using listener::listener;
 };
 
-// Connects to a host, by name or by digits. Its addresses are tried in turn.
-// Parks: until connected.   Throws: io_error with the cause of the last attempt.
+// Connects to a host, by name or by digits, or to the first of its addresses that answers. They are
+// tried in their order, IPv6 and IPv4 in turn: the next one when the one before has failed, or has
+// been silent for 250 ms (Happy Eyeballs, RFC 8305). Once one is connected the others are given up.
+// Parks: until connected.   Throws: io_error with the cause of the last attempt, or of the last
+// that got any further than having no route.
 WEFT_API tcp_stream connect_tcp(const std::string& host, std::uint16_t port);
+WEFT_API tcp_stream connect_tcp(const std::vector<address>& to);
 WEFT_API tcp_stream connect_tcp(const address& to);
 
 // Listens on a port of this host's interface, by name or by digits; no host: on all interfaces, for

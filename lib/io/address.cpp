@@ -52,8 +52,27 @@ address address_access::from(const sockaddr* raw) noexcept {
     made.port_ = ntohs(in.sin6_port);
     made.scope_ = in.sin6_scope_id;
     std::memcpy(made.ip_.data(), &in.sin6_addr, sizeof in.sin6_addr);
+    if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) made = for_family(made, address::family::ipv4);
   }
   return made;
+}
+
+address address_access::for_family(address what, address::family of) noexcept {
+  constexpr std::array<unsigned char, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const bool anywhere = what.ip_ == decltype(what.ip_){};
+  if (what.kind_ == of || of == address::family::none) return what;
+  if (what.kind_ == address::family::ipv4) {
+    what.kind_ = address::family::ipv6;
+    if (anywhere) return what;
+    std::copy_n(what.ip_.begin(), 4, what.ip_.begin() + prefix.size());
+    std::copy(prefix.begin(), prefix.end(), what.ip_.begin());
+  } else if (anywhere || std::equal(prefix.begin(), prefix.end(), what.ip_.begin())) {
+    what.kind_ = address::family::ipv4;
+    what.scope_ = 0;
+    std::copy_n(what.ip_.begin() + prefix.size(), 4, what.ip_.begin());
+    std::fill(what.ip_.begin() + 4, what.ip_.end(), static_cast<unsigned char>(0));
+  }
+  return what;
 }
 
 raw_address address_access::raw(const address& what) noexcept {
