@@ -35,5 +35,6 @@
 #include <weft/stream.hpp>              // what works with every stream
 #include <weft/tcp.hpp>                 // TCP connections and listeners
 #include <weft/time.hpp>                // sleep, tickers
+#include <weft/udp.hpp>                 // datagrams
 #include <weft/unix.hpp>                // Unix sockets
 #include <weft/wait_group.hpp>          // until so many are done

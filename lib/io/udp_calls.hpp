@@ -1,0 +1,27 @@
+// System calls on UDP sockets, as functions that return -errno; see socket_calls.hpp.
+#pragma once
+#include <sys/types.h>
+
+#include <cstddef>
+
+#include "io/socket_calls.hpp"
+
+namespace weft::detail::calls {
+
+// -EAGAIN instead of waiting.
+ssize_t receive_from(int fd, void* to, std::size_t n, raw_address& from, bool& truncated) noexcept;
+// To null: to the peer it is connected to.
+ssize_t send_to(int fd, const void* from, std::size_t n, const raw_address* to) noexcept;
+
+// Interface 0: the system's choice, or the one that the group's address names.
+int join_group(int fd, const raw_address& group, unsigned interface) noexcept;
+int leave_group(int fd, const raw_address& group, unsigned interface) noexcept;
+
+// Of a socket of this family; one for IPv6 may have both.
+int set_multicast_interface(int fd, int family, unsigned interface) noexcept;
+int set_multicast_ttl(int fd, int family, int hops) noexcept;
+int set_multicast_loopback(int fd, int family, bool on) noexcept;
+
+unsigned interface_number(const char* name) noexcept;  // 0 if there is none
+
+}  // namespace weft::detail::calls
