@@ -155,15 +155,15 @@ connect_result connect_first(const std::vector<address>& in_order, std::chrono::
 tcp_stream connect_tcp(const address& to) {
   detail::begin_io("connect_tcp()");
   detail::connect_result got = detail::connect_one(to);
-  if (got.error != 0) detail::throw_socket_error(got.error, "connect to", to.to_string());
+  if (got.error != 0) detail::throw_socket_error(got.error, "connect to", to);
   return detail::socket_access::make<tcp_stream>(std::move(got.made));
 }
 
 tcp_stream connect_tcp(const std::vector<address>& to) {
   detail::begin_io("connect_tcp()");
-  if (to.empty()) detail::throw_socket_error(-EINVAL, "connect to", address().to_string());
+  if (to.empty()) detail::throw_socket_error(-EINVAL, "connect to", address());
   detail::connect_result got = detail::connect_first(detail::interleave(to));
-  if (got.error != 0) detail::throw_socket_error(got.error, "connect to", got.told_by.to_string());
+  if (got.error != 0) detail::throw_socket_error(got.error, "connect to", got.told_by);
   return detail::socket_access::make<tcp_stream>(std::move(got.made));
 }
 

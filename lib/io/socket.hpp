@@ -56,6 +56,9 @@ socket& referred(socket* what, const char* verb);
 
 // "cannot <verb> <whom>"
 [[noreturn]] void throw_socket_error(int code, const char* verb, const std::string& whom);
+[[noreturn]] inline void throw_socket_error(int code, const char* verb, const address& whom) {
+  throw_socket_error(code, verb, whom.to_string());
+}
 
 // One direction of a socket, for the fiber that got it.
 class direction_hold {
