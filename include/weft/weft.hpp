@@ -32,6 +32,7 @@
 #include <weft/semaphore.hpp>           // so many at a time
 #include <weft/serve.hpp>               // one fiber for each connection
 #include <weft/shared_mutex.hpp>        // many readers or one writer
+#include <weft/signal.hpp>              // signals that fibers wait for
 #include <weft/stream.hpp>              // what works with every stream
 #include <weft/tcp.hpp>                 // TCP connections and listeners
 #include <weft/time.hpp>                // sleep, tickers

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/never_destroyed.hpp"
+#include "io/signal_hub.hpp"
 
 namespace weft::detail {
 namespace {
@@ -31,6 +32,7 @@ listed_runtime::~listed_runtime() {
   std::lock_guard<std::mutex> hold(runtimes().lock);
   auto& all = runtimes().all;
   all.erase(std::find(all.begin(), all.end(), &what_));
+  if (all.empty()) forget_signals();
 }
 
 void for_each_scheduler(const std::function<void(scheduler&)>& visit) {
