@@ -6,8 +6,6 @@
 #include <iostream>
 #include <weft/weft.hpp>
 
-#include "support/stop_signal.hpp"
-
 using namespace std::chrono_literals;
 
 void echo(weft::tcp_stream client) {
@@ -17,7 +15,7 @@ void echo(weft::tcp_stream client) {
 
 int main(int argc, char** argv) {
   const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
-  const stop_signal stop;
+  weft::signal_listener stop{SIGINT, SIGTERM};
   return weft::run([&] {
     auto listener = weft::listen_tcp("127.0.0.1", port);
     std::cout << "Listening on port " << listener.port() << '.' << std::endl;
@@ -26,7 +24,7 @@ int main(int argc, char** argv) {
     options.grace = 100ms;  // for clients that are still talking when we stop
     weft::group server;
     server.go([&] { weft::serve(listener, echo, options); });
-    stop.wait();
+    stop.next();
     std::cout << "Stopping." << std::endl;
     server.cancel();
     server.wait();

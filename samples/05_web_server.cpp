@@ -12,7 +12,6 @@
 #include <weft/weft.hpp>
 
 #include "http/server.hpp"
-#include "support/stop_signal.hpp"
 
 using namespace std::chrono_literals;
 
@@ -85,7 +84,7 @@ settings parse(int argc, char** argv) {
 
 int main(int argc, char** argv) try {
   const settings given = parse(argc, argv);
-  const stop_signal stop;
+  weft::signal_listener stop{SIGINT, SIGTERM};
   weft::options options;
   options.workers = given.workers;
 
@@ -102,7 +101,7 @@ int main(int argc, char** argv) try {
     std::cout << "Listening on port " << listener.port() << '.' << std::endl;
     weft::group server;
     server.go([&] { web::serve(listener, pages, limits); });
-    stop.wait();
+    stop.next();
     std::cout << "Stopping." << std::endl;
     server.cancel();
     server.wait();
