@@ -26,6 +26,7 @@
 #include <weft/mutex.hpp>               // locks
 #include <weft/once.hpp>                // what is to happen once
 #include <weft/pipe.hpp>                // pipes
+#include <weft/process.hpp>             // other programs
 #include <weft/race.hpp>                // the first of several answers
 #include <weft/runtime.hpp>             // run(), runtime, options
 #include <weft/select.hpp>              // waiting for the first of several
