@@ -8,6 +8,7 @@
 #include <string>
 #include <weft/error.hpp>
 
+#include "base/forked.hpp"
 #include "base/never_destroyed.hpp"
 
 namespace weft::detail {
@@ -119,6 +120,7 @@ parking::parking(const char* what, cancellation mode) {
   carrier* here = current_carrier();
   control* me = here == nullptr ? nullptr : here->running;
   if (me == nullptr) {
+    refuse_in_forked_child();
     thread_parker& parker = this_threads_parker();
     parker.begin_wait(false);
     self_ = &parker;

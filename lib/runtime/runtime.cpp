@@ -2,20 +2,24 @@
 //
 // (1) Order of the end: cancel and wait for fibers, join the workers, then the pools, then the
 //     loops. A name that nobody waits for any more is left to its thread.
-// (2) A fork without exec leaves the child without our threads: there, starting anything
-//     throws.
+// (2) A fork without exec leaves the child without our threads: there, starting anything throws,
+//     and so does waiting; a runtime that ends is left as it is.
 #include <weft/runtime.hpp>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 
+#include "base/forked.hpp"
 #include "context/overflow.hpp"
 #include "reactor/loop.hpp"
 #include "reactor/thread_pool.hpp"
@@ -30,11 +34,17 @@ namespace {
 constexpr unsigned default_blocking_threads = 64;
 constexpr unsigned default_name_threads = 8;
 
-std::atomic<bool> forked{false};  // in the child of a fork()
+// libuv does not take descriptors of these numbers for its own. Where the program has closed them,
+// what it opens next would get them.
+void fill_standard_streams() noexcept {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0) return;
+}
 
 void prepare_process() {
   static std::once_flag once;
   std::call_once(once, [] {
+    fill_standard_streams();
     // Writing to a closed peer is an error code, not the end of the process. A handler of the
     // program's own stays.
     struct sigaction now {};
@@ -42,14 +52,11 @@ void prepare_process() {
       signal(SIGPIPE, SIG_IGN);
     report_stack_overflows(describe_running_fiber);
     pthread_atfork(nullptr, nullptr, [] {
-      forked.store(true, std::memory_order_relaxed);
+      is_forked_child.store(true, std::memory_order_relaxed);
       set_current_carrier(nullptr);
     });
   });
-  if (forked.load(std::memory_order_relaxed))
-    throw std::logic_error(
-        "weft: this process was forked from one that runs fibers; call exec, or fork before "
-        "starting a runtime");
+  refuse_in_forked_child();
 }
 
 void report(std::string_view name, const char* how, const std::exception_ptr& what) {
@@ -107,6 +114,7 @@ class runtime_core {
   }
 
   void end() {
+    if (is_forked_child.load(std::memory_order_relaxed)) return;
     fibers.begin_stop();
     std::lock_guard<std::mutex> one_at_a_time(ending_);
     fibers.join();
@@ -121,7 +129,9 @@ class runtime_core {
   std::mutex ending_;
 };
 
-void runtime_deleter::operator()(runtime_core* core) const noexcept { delete core; }
+void runtime_deleter::operator()(runtime_core* core) const noexcept {
+  if (!is_forked_child.load(std::memory_order_relaxed)) delete core;
+}
 
 }  // namespace detail
 

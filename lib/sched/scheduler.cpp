@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/assert.hpp"
+#include "base/forked.hpp"
 
 namespace weft::detail {
 namespace {
@@ -64,6 +65,7 @@ void scheduler::start_fiber(control& fresh) {
     here->spawn(fresh);
     return;
   }
+  refuse_in_forked_child();
   {
     std::lock_guard<spin_lock> hold(outside_);
     if (stopping())

@@ -1,7 +1,9 @@
 // Starting, stopping, several runtimes, plain threads.
 #include <weft/runtime.hpp>
 
+#include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -264,21 +266,74 @@ TEST_P(Runtime, ABlockingCallThatHasBegunIsWaitedFor) {
   });
 }
 
-TEST(RuntimeDeathTest, AForkedChildIsToldSo) {
-  weft::runtime fibers;
+// The exit code of a child that is forked and does not exec; f tells whether all is as it should.
+template <class F>
+int forked(F&& f) {
   const pid_t child = fork();
   if (child == 0) {
-    try {
-      weft::run([] {});
-    } catch (const std::logic_error&) {
-      _exit(7);
-    }
-    _exit(1);
+    alarm(20);
+    _exit(f() ? 7 : 1);
   }
   int status = 0;
   waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 7);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+template <class F>
+bool is_logic_error(F&& f) {
+  try {
+    f();
+  } catch (const std::logic_error&) {
+    return true;
+  }
+  return false;
+}
+
+TEST(RuntimeDeathTest, AForkedChildIsToldSo) {
+  weft::runtime fibers;
+  auto sleeper = fibers.go([] { weft::sleep(1h); });
+  auto channel = weft::channel<int>(1);
+  EXPECT_EQ(forked([&] {
+              return is_logic_error([] { weft::run([] {}); }) &&
+                     is_logic_error([] { weft::runtime another; }) &&
+                     is_logic_error([&] { fibers.go([] {}); }) &&
+                     is_logic_error([&] { sleeper.join(); }) &&
+                     is_logic_error([&] { channel.recv(); });
+            }),
+            7);
+}
+
+TEST(RuntimeDeathTest, ARuntimeThatEndsInAForkedChildDoesNotHang) {
+  auto* fibers = new weft::runtime;
+  fibers->go([] { weft::sleep(1h); }).detach();
+  EXPECT_EQ(forked([&] {
+              fibers->shutdown();
+              delete fibers;
+              return true;
+            }),
+            7);
+  delete fibers;
+}
+
+TEST(RuntimeDeathTest, AForkOfAFiberIsToldSo) {
+  weft::run([] {
+    auto other = weft::go([] { weft::sleep(1h); });
+    const int got = forked([&] {
+      return is_logic_error([] { weft::sleep(1ms); }) &&
+             is_logic_error([] { weft::go([] {}); }) && is_logic_error([] { weft::yield(); }) &&
+             is_logic_error([&] { other.join(); }) && is_logic_error([] { weft::run([] {}); });
+    });
+    EXPECT_EQ(got, 7);
+    if (const pid_t child = fork(); child != 0) {
+      int status = 0;
+      waitpid(child, &status, 0);
+      EXPECT_NE(status, 0);
+      EXPECT_FALSE(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) << "it hangs";
+    } else {
+      alarm(20);  // and the fiber returns
+    }
+    other.cancel();
+  });
 }
 
 TEST_P(Runtime, SeveralThreadsMayShutDownAtOnce) {
