@@ -185,10 +185,10 @@ class WEFT_API process {
 // program. Returns when it runs.
 // Parks: while a thread of libuv's pool starts it.
 // Cancellation: throws cancelled if that has not begun.
-// Throws: io_error naming the program, if it cannot be started: std::errc::no_such_file_or_directory,
-// permission_denied, argument_list_too_long; std::errc::invalid_argument if argv is empty, if a NUL
-// or a wrong name stands somewhere, or for options that contradict each other. std::logic_error
-// outside a fiber.
+// Throws: io_error naming the program, if it cannot be started:
+// std::errc::no_such_file_or_directory, permission_denied, argument_list_too_long;
+// std::errc::invalid_argument if argv is empty, if a NUL or a wrong name stands somewhere, or for
+// options that contradict each other. std::logic_error outside a fiber.
 WEFT_API process spawn_process(const std::vector<std::string>& argv,
                                const process_options& how = {});
 

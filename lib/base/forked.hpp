@@ -1,5 +1,5 @@
-// The child of a fork() has none of our threads: what would start a fiber or wait for one there must
-// say so, or it would hang. Set by runtime.cpp; exec ends it.
+// The child of a fork() has none of our threads: what would start a fiber or wait for one there
+// must say so, or it would hang. Set by runtime.cpp; exec ends it.
 #pragma once
 #include <atomic>
 #include <stdexcept>

@@ -141,8 +141,8 @@ process_result run_process(const std::vector<std::string>& argv, const process_o
   const bool piped = how.in.what() == stdio::kind::pipe;
   if (!how.input.empty() && !piped)
     detail::refuse_input(argv, "input is given, but standard input leads elsewhere");
-  process started = detail::process_access::start(
-      argv, how, piped && how.input.empty() ? stdio::null() : how.in);
+  process started =
+      detail::process_access::start(argv, how, piped && how.input.empty() ? stdio::null() : how.in);
   process_result result;
   {
     group streams;

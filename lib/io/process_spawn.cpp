@@ -27,9 +27,7 @@ constexpr int busy_tries = 8;  // 1 + 2 + ... + 128 ms
 
 bool has_nul(const std::string& text) noexcept { return text.find('\0') != std::string::npos; }
 
-bool only_for_errors(const stdio& what) noexcept {
-  return what.what() == stdio::kind::same_as_out;
-}
+bool only_for_errors(const stdio& what) noexcept { return what.what() == stdio::kind::same_as_out; }
 
 }  // namespace
 
@@ -160,8 +158,8 @@ int spawning::fill(posix_spawn_file_actions_t& actions) const noexcept {
   if (only_for_errors(*streams_[2])) put(1, 2);
   int next = 3;
   for (const unique_fd& each : more_) put(each.get(), next++);
-  // All of ours are close-on-exec, but those of others may be not.
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  // All of ours are close-on-exec, but those of others may be not.
   if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, next);
 #endif
   if (error == 0 && !how_.cwd.empty())
@@ -180,9 +178,8 @@ pid_t spawning::spawn(const posix_spawn_file_actions_t& actions) noexcept {
   posix_spawnattr_setsigmask(&how, &none);
   posix_spawnattr_setsigdefault(&how, &pipe_alone);
   posix_spawnattr_setpgroup(&how, 0);
-  posix_spawnattr_setflags(
-      &how, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                               (how_.new_group ? POSIX_SPAWN_SETPGROUP : 0)));
+  posix_spawnattr_setflags(&how, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                    (how_.new_group ? POSIX_SPAWN_SETPGROUP : 0)));
   char** const variables = environment_.empty() ? environ : environment_.data();
   pid_t pid = -1;
   int error = 0;

@@ -170,9 +170,9 @@ signal_subscription::signal_subscription(const int* signals, std::size_t count, 
     const int number = signals[i];
     if (const int error = signal_hub::start_hearing(number)) {
       while (i > 0) signal_hub::stop_hearing(signals[--i]);
-      throw std::invalid_argument("weft: signal " + std::to_string(number) +
-                                  " cannot be waited for: " +
-                                  std::generic_category().message(error));
+      throw std::invalid_argument(
+          "weft: signal " + std::to_string(number) +
+          " cannot be waited for: " + std::generic_category().message(error));
     }
   }
   for (const int number : signals_) {
@@ -217,8 +217,7 @@ int signal_subscription::next(const char* operation) {
   } at_the_end{in_use_};
   for (;;) {
     if (const int number = take()) return number;
-    if (const int error = wait_for_fd(wake_up_.get(), direction::read, "wait_signal"))
-      fail(error);
+    if (const int error = wait_for_fd(wake_up_.get(), direction::read, "wait_signal")) fail(error);
     std::uint64_t ignored = 0;
     calls::read(wake_up_.get(), &ignored, sizeof ignored);  // before the look, or one were lost
   }

@@ -10,9 +10,9 @@
 // (4) Everything else is guarded by the lock of the books.
 // (5) What wait_signal() has returned is remembered for the whole process, what a listener has
 //     returned in the listener. A signal is there if its count is another than the remembered one.
-// Rejected: signalfd, for it wants the signals blocked in every thread of the program, also in those
-// that were there before. A thread that waits in sigwait(), for the same reason. One descriptor for
-// all: somebody would have to empty it after all others have seen it.
+// Rejected: signalfd, for it wants the signals blocked in every thread of the program, also in
+// those that were there before. A thread that waits in sigwait(), for the same reason. One
+// descriptor for all: somebody would have to empty it after all others have seen it.
 #pragma once
 #include <array>
 #include <atomic>
@@ -47,7 +47,7 @@ class signal_subscription {
   const std::vector<int> signals_;
   const memory kind_;
   const std::uint64_t mask_;
-  unique_fd wake_up_;                               // an eventfd
+  unique_fd wake_up_;                                // an eventfd
   std::atomic<signal_subscription*> next_{nullptr};  // written under the lock, read by the handler
   std::array<std::uint32_t, most_signals + 1> seen_{};
   bool fresh_ = true;  // has not looked at the counts yet

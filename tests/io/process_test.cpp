@@ -109,7 +109,9 @@ TEST_P(Process, TooMuchOutputKillsIt) {
     process_options options;
     options.output_limit = 1000;
     EXPECT_EQ(run_process({"printf", "%01000d", "0"}, options).out.size(), 1000u);
-    EXPECT_EQ(failure_of([&] { run_process({"printf", "%01001d", "0"}, options); }),
+    EXPECT_EQ(failure_of([&] {
+                run_process({"printf", "%01001d", "0"}, options);
+              }),
               std::errc::message_size);
     EXPECT_EQ(failure_of([&] { run_process({"yes"}, options); }), std::errc::message_size);
     EXPECT_EQ(outcome([&] { run_process(shell("yes >&2"), options); }),
@@ -119,8 +121,7 @@ TEST_P(Process, TooMuchOutputKillsIt) {
 
 TEST_P(Process, ATimeoutKillsIt) {
   inside([] {
-    EXPECT_THROW(weft::with_timeout(20ms, [] { run_process({"sleep", "1000"}); }),
-                 weft::timed_out);
+    EXPECT_THROW(weft::with_timeout(20ms, [] { run_process({"sleep", "1000"}); }), weft::timed_out);
   });
 }
 
@@ -170,7 +171,8 @@ TEST_P(Process, KillSendsSignals) {
       EXPECT_EQ(one.wait().signal(), SIGKILL);
       one.kill();
       one.kill(SIGTERM);
-      process two = spawn_process(shell("trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done"));
+      process two =
+          spawn_process(shell("trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done"));
       EXPECT_EQ(weft::read_exactly(two.stdout_stream(), 6), "ready\n");
       std::thread([&two] { two.kill(SIGTERM); }).join();
       EXPECT_EQ(two.wait(), 5);
@@ -236,15 +238,16 @@ TEST_P(Process, GraceLetsItEndByItself) {
     process_options options;
     options.grace = 60s;
     {
-      process gentle = spawn_process(
-          shell("trap 'echo gone > " + flag + "; exit 0' TERM; echo ready; while :; do sleep 0.01; done"),
-          options);
+      process gentle =
+          spawn_process(shell("trap 'echo gone > " + flag +
+                              "; exit 0' TERM; echo ready; while :; do sleep 0.01; done"),
+                        options);
       weft::read_exactly(gentle.stdout_stream(), 6);
     }
     EXPECT_EQ(weft::read_file(flag), "gone\n");
     options.grace = 20ms;
-    process stubborn = spawn_process(
-        shell("trap '' TERM; echo ready; while :; do sleep 0.01; done"), options);
+    process stubborn =
+        spawn_process(shell("trap '' TERM; echo ready; while :; do sleep 0.01; done"), options);
     weft::read_exactly(stubborn.stdout_stream(), 6);
     const int pid = stubborn.pid();
     stubborn = process();
@@ -264,8 +267,9 @@ TEST_P(Process, AGroupGoesAsAWhole) {
       EXPECT_TRUE(is_alive(grandchild));
       leader = process();
       // Its own parent, or init, reaps it.
-      while (is_alive(grandchild) && weft::read_file("/proc/" + std::to_string(grandchild) +
-                                                     "/stat").find(") Z") == std::string::npos)
+      while (is_alive(grandchild) &&
+             weft::read_file("/proc/" + std::to_string(grandchild) + "/stat").find(") Z") ==
+                 std::string::npos)
         weft::sleep(1ms);
     }
     process whole = spawn_process(shell("sleep 1000 & sleep 1000"), options);
@@ -311,7 +315,8 @@ TEST_P(Process, CancellationAtAnyTimeLeavesNothing) {
       options.grace = i % 3 == 0 ? 1s : 0s;
       options.new_group = i % 5 == 0;
       auto runner = weft::go([&options, i] {
-        return outcome([&] { run_process(i % 2 == 0 ? shell("cat; exit 0") : shell("cat"), options); });
+        return outcome(
+            [&] { run_process(i % 2 == 0 ? shell("cat; exit 0") : shell("cat"), options); });
       });
       const auto delay = std::chrono::microseconds(random() % 4000);
       if (i % 4 != 0) weft::sleep(delay);
@@ -394,8 +399,7 @@ TEST_P(Process, StreamsLeadToFilesAndDescriptors) {
     EXPECT_FALSE(quiet.stdin_stream());
     EXPECT_FALSE(quiet.stdout_stream());
     EXPECT_FALSE(quiet.stderr_stream());
-    EXPECT_EQ(failure_of([&] { quiet.stdin_stream().write("x"); }),
-              std::errc::bad_file_descriptor);
+    EXPECT_EQ(failure_of([&] { quiet.stdin_stream().write("x"); }), std::errc::bad_file_descriptor);
     EXPECT_EQ(quiet.wait(), 0);
 
     process_options same;
@@ -442,8 +446,7 @@ TEST_P(Process, SignalsAreAsAProgramExpectsThem) {
     sigaddset(&some, SIGUSR1);
     weft::signal_listener heard{SIGTERM};
     pthread_sigmask(SIG_BLOCK, &some, &before);
-    const std::string status =
-        run_process({"cat", "/proc/self/status"}).out;
+    const std::string status = run_process({"cat", "/proc/self/status"}).out;
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     std::istringstream lines(status);
     std::string name;
@@ -504,7 +507,9 @@ TEST_P(Process, WhatCannotBeStartedIsAnErrorThatNamesIt) {
     EXPECT_EQ(failure_of([&] { spawn_process({plain}); }), std::errc::permission_denied);
     EXPECT_EQ(failure_of([] { spawn_process({"/"}); }), std::errc::permission_denied);
     EXPECT_EQ(failure_of([] { spawn_process({""}); }), std::errc::no_such_file_or_directory);
-    EXPECT_EQ(failure_of([] { spawn_process({"echo", std::string(8 << 20, 'x')}); }),
+    EXPECT_EQ(failure_of([] {
+                spawn_process({"echo", std::string(8 << 20, 'x')});
+              }),
               std::errc::argument_list_too_long);
     ::chmod(plain.c_str(), 0755);
     EXPECT_EQ(failure_of([&] { spawn_process({plain}); }), std::errc::executable_format_error);
@@ -518,8 +523,7 @@ TEST_P(Process, WhatCannotBeStartedIsAnErrorThatNamesIt) {
     EXPECT_EQ(outcome([&] { run_process({"true"}, options); }),
               "cannot start true: open /no/such/file: No such file or directory");
     options.in = stdio::descriptor(12345);
-    EXPECT_EQ(failure_of([&] { run_process({"true"}, options); }),
-              std::errc::bad_file_descriptor);
+    EXPECT_EQ(failure_of([&] { run_process({"true"}, options); }), std::errc::bad_file_descriptor);
     options = {};
     options.descriptors = {-1};
     EXPECT_EQ(outcome([&] { run_process({"true"}, options); }),
@@ -576,8 +580,7 @@ TEST_P(Process, WithoutAProcessCallsAreErrors) {
     EXPECT_EQ(none.pid(), -1);
     EXPECT_EQ(failure_of([&] { none.wait(); }), std::errc::no_child_process);
     EXPECT_EQ(failure_of([&] { none.kill(); }), std::errc::no_child_process);
-    EXPECT_EQ(failure_of([&] { none.stdin_stream().write("x"); }),
-              std::errc::bad_file_descriptor);
+    EXPECT_EQ(failure_of([&] { none.stdin_stream().write("x"); }), std::errc::bad_file_descriptor);
     EXPECT_EQ(failure_of([&] { weft::read_all(none.stdout_stream()); }),
               std::errc::bad_file_descriptor);
     none.detach();
@@ -655,9 +658,8 @@ TEST(ProcessAlone, DISABLED_RunsOthers) {
 
 TEST(ProcessAlone, StandardStreamsThatAreClosedDoNoHarm) {
   for (const char* closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"})
-    EXPECT_EQ(status_of_test("ProcessAlone.DISABLED_RunsOthers",
-                             "exec \"$@\" " + std::string(closed)),
-              0)
+    EXPECT_EQ(
+        status_of_test("ProcessAlone.DISABLED_RunsOthers", "exec \"$@\" " + std::string(closed)), 0)
         << closed;
 }
 

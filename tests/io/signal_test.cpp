@@ -288,8 +288,8 @@ TEST_P(Signal, ASecondWaiterInOneListenerIsRefused) {
 
 TEST_P(Signal, WhatCannotBeWaitedForIsRefused) {
   inside([] {
-    for (const int number : {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, 0, -1, 32, 33, 65,
-                             1000000000}) {
+    for (const int number :
+         {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, 0, -1, 32, 33, 65, 1000000000}) {
       EXPECT_THROW(weft::wait_signal({number}), std::invalid_argument) << number;
       EXPECT_THROW(weft::wait_signal({SIGUSR1, number}), std::invalid_argument) << number;
       EXPECT_THROW((weft::signal_listener{SIGUSR1, number}), std::invalid_argument) << number;

@@ -319,9 +319,9 @@ TEST(RuntimeDeathTest, AForkOfAFiberIsToldSo) {
   weft::run([] {
     auto other = weft::go([] { weft::sleep(1h); });
     const int got = forked([&] {
-      return is_logic_error([] { weft::sleep(1ms); }) &&
-             is_logic_error([] { weft::go([] {}); }) && is_logic_error([] { weft::yield(); }) &&
-             is_logic_error([&] { other.join(); }) && is_logic_error([] { weft::run([] {}); });
+      return is_logic_error([] { weft::sleep(1ms); }) && is_logic_error([] { weft::go([] {}); }) &&
+             is_logic_error([] { weft::yield(); }) && is_logic_error([&] { other.join(); }) &&
+             is_logic_error([] { weft::run([] {}); });
     });
     EXPECT_EQ(got, 7);
     if (const pid_t child = fork(); child != 0) {
