@@ -7,8 +7,6 @@
 #include <string>
 #include <weft/weft.hpp>
 
-#include "support/stop_signal.hpp"
-
 using namespace std::chrono_literals;
 class room {
  public:
@@ -65,7 +63,7 @@ void chat(room& in, weft::tcp_stream client) {
 
 int main(int argc, char** argv) {
   const int port = argc > 1 ? std::atoi(argv[1]) : 0;
-  const stop_signal stop;
+  weft::signal_listener stop{SIGINT, SIGTERM};
   weft::run([&] {
     auto listener = weft::listen_tcp("127.0.0.1", static_cast<std::uint16_t>(port));
     std::cout << "Listening on port " << listener.port() << '.' << std::endl;
@@ -74,7 +72,7 @@ int main(int argc, char** argv) {
     server.go([&] {
       weft::serve(listener, [&](weft::tcp_stream client) { chat(main_room, std::move(client)); });
     });
-    stop.wait();
+    stop.next();
     server.cancel();
   });
 }

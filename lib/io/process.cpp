@@ -8,9 +8,9 @@
 
 #include "io/budget.hpp"
 #include "io/file_pool.hpp"
+#include "io/pipe.hpp"
 #include "io/process_child.hpp"
 #include "io/process_spawn.hpp"
-#include "io/socket.hpp"
 
 namespace weft {
 
@@ -33,19 +33,17 @@ struct process_access {
     });
     if (error < 0) order.fail(error);
     made.child_ = std::move(state);  // from here on an exception ends the process
-    made.in_ = stream<pipe_writer>(order.ours(0));
-    made.out_ = stream<pipe_reader>(order.ours(1));
-    made.err_ = stream<pipe_reader>(order.ours(2));
+    made.in_ = end_of<pipe_writer>(order.ours(0), "the standard input of a process");
+    made.out_ = end_of<pipe_reader>(order.ours(1), "the standard output of a process");
+    made.err_ = end_of<pipe_reader>(order.ours(2), "the standard error of a process");
     return made;
   }
 
  private:
   template <class Stream>
-  static Stream stream(unique_fd& from) {
+  static Stream end_of(unique_fd& from, const char* name) {
     if (from.get() < 0) return Stream();
-    socket_owner made(new socket(from.get(), address()));
-    from.release();
-    return socket_access::make<Stream>(std::move(made));
+    return socket_access::make<Stream>(own_pipe_end(std::move(from), name));
   }
 };
 

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,7 +87,7 @@ int spawning::raise(unique_fd& fd) const noexcept {
 int spawning::open_pipe(int stream) {
   step_ = ": make a pipe";
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -errno;
+  if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
   unique_fd read_end(ends[0]);
   unique_fd write_end(ends[1]);
   ours_[stream] = std::move(stream == 0 ? write_end : read_end);

@@ -208,7 +208,8 @@ TEST_P(Process, TheEndOfItsObjectIsItsEnd) {
       EXPECT_FALSE(one);  // NOLINT: moved from
       two = spawn_process({"true"});
       EXPECT_FALSE(is_alive(pid));
-      two = std::move(two);  // NOLINT
+      process& same = two;
+      two = std::move(same);
       EXPECT_TRUE(two);
       EXPECT_EQ(two.wait(), 0);
     }
