@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a sample and compares what it prints: output_test.py PROGRAM EXPECTED.
+"""Runs a sample and compares what it prints: output_test.py PROGRAM EXPECTED [ARGUMENTS].
 
 The file has the output as it is, with {number} where any number may stand.
 """
@@ -7,10 +7,10 @@ import re
 import subprocess
 import sys
 
-program, expected_path = sys.argv[1:]
+program, expected_path, *arguments = sys.argv[1:]
 with open(expected_path) as file:
     expected = file.read()
-run = subprocess.run([program], stdout=subprocess.PIPE, text=True, timeout=60)
+run = subprocess.run([program, *arguments], stdout=subprocess.PIPE, text=True, timeout=60)
 pattern = r"[0-9.,]*[0-9]".join(map(re.escape, expected.split("{number}")))
 if run.returncode != 0:
     sys.exit(f"{program} ended with status {run.returncode}")
