@@ -59,7 +59,6 @@ int main(int argc, char** argv) {
       for (int i = 0; i < 100; ++i) receive(own.get());
     });
     std::cout << "visits: " << command(db.get(), "GET visits")->str << '\n';
-
     try {  // what was cut short takes its connection with it: the answer may still come there
       weft::with_timeout(50ms, [&] { command(connect().get(), "BLPOP jobs 0"); });
     } catch (const weft::timed_out&) {
