@@ -19,7 +19,11 @@ namespace weft {
 
 // Parks until a read (write) would not wait: because there are bytes (there is room), or the end of
 // the stream, or an error to be told. Regular files are always ready. Any number of fibers may wait
-// for one descriptor.
+// for one descriptor, in either direction; all of them wake, and the first to read may leave
+// nothing to the others.
+// Do not close a descriptor that is waited for: cancel the wait first. The system does not tell of
+// it, so the wait goes on until it is cancelled, or fails with EBADF if the number is waited for
+// again.
 WEFT_API void wait_readable(int fd);
 WEFT_API void wait_writable(int fd);
 

@@ -14,8 +14,7 @@
 namespace weft::detail {
 namespace {
 
-constexpr int batch = 64;                    // events taken in one call; more come with the next
-constexpr std::uint32_t spent = 0x80000000;  // in the epoll, but no longer armed as it should be
+constexpr int batch = 64;  // events taken in one call; more come with the next
 
 std::uint32_t event_of(direction which) noexcept {
   return which == direction::read ? EPOLLIN : EPOLLOUT;
@@ -60,15 +59,11 @@ int poll_set::open(loop& on) noexcept {
 
 void poll_set::add(loop& on, waiter& fresh) noexcept {
   int code = open(on);
-  if (code == 0) code = enlist(fresh);
-  if (code == 0) {
-    on.note_busy(1);
-    return;
-  }
-  finish(fresh, code == EPERM ? 0 : code);
+  if (code == 0) code = enlist(on, fresh);
+  if (code != 0) finish(fresh, code == EPERM ? 0 : code);
 }
 
-int poll_set::enlist(waiter& fresh) noexcept {
+int poll_set::enlist(loop& on, waiter& fresh) noexcept {
   if (fresh.fd < 0) return EBADF;
   const auto index = static_cast<std::size_t>(fresh.fd);
   try {
@@ -77,42 +72,44 @@ int poll_set::enlist(waiter& fresh) noexcept {
     return ENOMEM;
   }
   slot& at = slots_[index];
-  if (at.registered != 0) at.registered = spent;  // the number may be another file's by now
+  if (const int code = arm(on, fresh.fd, at, event_of(fresh.which))) return code;
   fresh.next = at.first;
   if (at.first != nullptr) at.first->prev = &fresh;
   at.first = &fresh;
   fresh.listed = true;
-  const int code = register_events(fresh.fd, at);
-  if (code == 0) return 0;
-  at.first = fresh.next;
-  if (at.first != nullptr) at.first->prev = nullptr;
-  fresh.listed = false;
-  return code;
+  on.note_busy(1);
+  return 0;
 }
 
-// Brings the epoll in line with the waiters.
-int poll_set::register_events(int fd, slot& at) noexcept {
-  std::uint32_t want = 0;
-  for (const waiter* each = at.first; each != nullptr; each = each->next)
-    want |= event_of(each->which);
-  if (want == at.registered) return 0;
+// Asks for the next event of those that the waiters, and a newcomer, want.
+int poll_set::arm(loop& on, int fd, slot& at, std::uint32_t newcomer) noexcept {
+  if (at.number != 0) {
+    std::uint32_t want = newcomer;
+    for (const waiter* each = at.first; each != nullptr; each = each->next)
+      want |= event_of(each->which);
+    const int code = set_events(EPOLL_CTL_MOD, fd, at, want);
+    if (code != ENOENT && code != EBADF) return code;
+    fail_all(on, at, EBADF);  // closed under them, see (3)
+    if (code == EBADF || newcomer == 0) return code;
+  }
+  if (++numbers_ == 0) ++numbers_;
+  at.number = numbers_;
+  return set_events(EPOLL_CTL_ADD, fd, at, newcomer);
+}
+
+int poll_set::set_events(int operation, int fd, const slot& at, std::uint32_t events) noexcept {
   epoll_event event{};
-  if (want == 0) {
-    at.registered = 0;
-    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &event);
-    return 0;
-  }
-  const bool fresh = at.registered == 0;
-  if (fresh) at.number = ++numbers_;
-  event.events = want | EPOLLONESHOT;
+  event.events = events | EPOLLONESHOT;
   event.data.u64 = std::uint64_t{at.number} << 32 | static_cast<std::uint32_t>(fd);
-  // The other operation is for a descriptor that was closed under a waiter, see (3).
-  if (epoll_ctl(epoll_, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) < 0) {
-    if (errno != (fresh ? EEXIST : ENOENT)) return errno;
-    if (epoll_ctl(epoll_, fresh ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0) return errno;
+  return epoll_ctl(epoll_, operation, fd, &event) == 0 ? 0 : errno;
+}
+
+void poll_set::fail_all(loop& on, slot& at, int code) noexcept {
+  while (at.first != nullptr) {
+    waiter& lost = *at.first;
+    unlist(on, lost);
+    finish(lost, code);
   }
-  at.registered = want;
-  return 0;
 }
 
 void poll_set::unlist(loop& on, waiter& gone) noexcept {
@@ -127,10 +124,7 @@ void poll_set::unlist(loop& on, waiter& gone) noexcept {
 }
 
 void poll_set::leave(loop& on, waiter& from) noexcept {
-  if (from.listed) {
-    unlist(on, from);
-    register_events(from.fd, slots_[static_cast<std::size_t>(from.fd)]);
-  }
+  if (from.listed) unlist(on, from);
   raise(from, from.left);
 }
 
@@ -154,15 +148,9 @@ void poll_set::dispatch_one(loop& on, std::uint64_t tag, std::uint32_t events) n
     one.next = ready;
     ready = &one;
   }
-  if (at.first != nullptr) at.registered = spent;
-  int code = register_events(fd, at);
+  const int code = at.first != nullptr ? arm(on, fd, at, 0) : 0;
   while (ready != nullptr) finish(*std::exchange(ready, ready->next), 0);
-  while (code != 0 && at.first != nullptr) {
-    waiter& lost = *at.first;
-    unlist(on, lost);
-    at.registered = 0;
-    finish(lost, code);
-  }
+  if (code != 0) fail_all(on, at, code);
 }
 
 void poll_set::finish(waiter& what, int code) noexcept {

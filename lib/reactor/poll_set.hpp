@@ -1,15 +1,22 @@
 // Readiness of descriptors that the program owns and may close, or use otherwise, after each wait.
 // One for each loop; any number of fibers may wait for one descriptor, in either direction.
 //
-// (1) Nothing stays registered: the last waiter of a descriptor to go takes it out of the epoll.
+// (1) Nothing is armed for nobody, but for one event: each registration is one-shot. It stays when
+//     its last waiter has gone; closing the descriptor takes it out, and until then arming it again
+//     is one call.
 // (2) The lists are touched only with access to the loop, and that is the lock under which a
 //     waiter is claimed. Who was not notified comes back with a task to leave them, and waits for
 //     it.
-// (3) Each registration is one-shot and carries a number of its own: if the program closes a
-//     descriptor under a waiter, and a duplicate keeps the file open, its events go nowhere, once.
+// (3) Each waiter arms anew, which tells whether the descriptor is still the file that is
+// registered.
+//     If it is not, then it was closed: who still waits for that file is told EBADF. A registration
+//     carries a number of its own: should a duplicate keep the file of an old one open, its events
+//     go nowhere, once.
 // Rejected: a uv_poll_t for each wait. libuv sets O_NONBLOCK on the open file description, which
 // other processes and the other standard streams of a terminal share, and takes one for each
-// descriptor. An epoll of our own, watched by the loop, leaves the description alone.
+// descriptor. An epoll of our own, watched by the loop, leaves the description alone. Taking out
+// what nobody waits for: a second epoll_ctl for each wait. Leaving it armed for edges: nothing
+// would tell that the number is another file's by now.
 #pragma once
 #include <uv.h>
 
@@ -55,13 +62,14 @@ class poll_set {
  private:
   struct slot {
     waiter* first = nullptr;
-    std::uint32_t number = 0;      // of the registration, see (3)
-    std::uint32_t registered = 0;  // events
+    std::uint32_t number = 0;  // of the latest registration, see (3)
   };
 
   int open(loop& on) noexcept;
-  int enlist(waiter& fresh) noexcept;
-  int register_events(int fd, slot& at) noexcept;
+  int enlist(loop& on, waiter& fresh) noexcept;
+  int arm(loop& on, int fd, slot& at, std::uint32_t newcomer) noexcept;
+  int set_events(int operation, int fd, const slot& at, std::uint32_t events) noexcept;
+  void fail_all(loop& on, slot& at, int code) noexcept;
   void unlist(loop& on, waiter& gone) noexcept;
   void dispatch(loop& on) noexcept;
   void dispatch_one(loop& on, std::uint64_t tag, std::uint32_t events) noexcept;

@@ -252,26 +252,6 @@ TEST_P(Fd, NumbersMayBeReusedBetweenCalls) {
   });
 }
 
-TEST_P(Fd, AWaiterOnAClosedDescriptorDoesNotStandInTheWayOfALaterOne) {
-  inside([] {
-    auto pipe = descriptors::pipe();
-    const int number = pipe[0];
-    auto lost = weft::go([&] { return outcome([&] { weft::wait_readable(number); }); });
-    until_parked(1);
-    const int kept_open = ::dup(number);  // so that the closed one stays in the epoll
-    pipe.close(0);
-    auto second = descriptors::pipe();
-    ASSERT_EQ(second[0], number);
-    auto reader = weft::go([&] { return read_some(second[0]); });
-    until_parked(2);
-    weft::write(second[1], "mine");
-    EXPECT_EQ(reader.join(), "mine");
-    lost.cancel();
-    lost.wait();
-    ::close(kept_open);
-  });
-}
-
 // ---- errors
 
 TEST_P(Fd, ErrorsNameOperationAndDescriptor) {
