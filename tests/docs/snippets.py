@@ -4,8 +4,9 @@
 usage: snippets.py <source root> <library> <compiler...>
 
 A block that has a main() is a program: it is linked and run, and if the block that follows it has no
-language, its output must be that text. Any other block is the body of a function inside a fiber, with
-the names of PRELUDE at hand.
+language, its output must be that text. A block that includes headers is a file by itself, left out
+where one of them is missing. Any other block is the body of a function inside a fiber, with the names
+of PRELUDE at hand.
 """
 import os
 import re
@@ -51,6 +52,25 @@ def compile_bodies(bodies, compiler, include):
     ).returncode
 
 
+def library_flags():
+    """What the libraries that some documents are about need; nothing for those that are not there."""
+    flags = []
+    for name in ("libpq", "hiredis"):
+        found = subprocess.run(["pkg-config", "--cflags", name], capture_output=True, text=True)
+        flags += found.stdout.split()
+    return flags
+
+
+def compile_file(path, line, text, compiler, include):
+    command = compiler + FLAGS + library_flags() + ["-fsyntax-only", "-I", include, "-x", "c++", "-"]
+    for header in re.findall(r"^#include <(.*)>", text, re.M):
+        probe = f"#if !__has_include(<{header}>)\n#error missing\n#endif\n"
+        if subprocess.run(command, input=probe, capture_output=True, text=True).returncode:
+            print(f"{path}:{line}: left out, there is no <{header}>")
+            return 0
+    return subprocess.run(command, input=f'#line {line + 1} "{path}"\n{text}', text=True).returncode
+
+
 def run_program(path, line, text, expected, compiler, include, library, folder):
     source = os.path.join(folder, "program.cpp")
     program = os.path.join(folder, "program")
@@ -74,7 +94,7 @@ def main():
     documents = [os.path.join(root, "README.md")]
     for folder, _, names in os.walk(os.path.join(root, "docs")):
         documents += [os.path.join(folder, name) for name in sorted(names) if name.endswith(".md")]
-    bodies, failed, programs = [], 0, 0
+    bodies, failed, programs, files = [], 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         for path in documents:
             found = list(blocks(path)) + [(0, "end", "")]
@@ -85,10 +105,13 @@ def main():
                     programs += 1
                     expected = next_text if next_language == "" else None
                     failed += run_program(path, line, text, expected, compiler, include, library, folder)
+                elif re.search(r"^#include <", text, re.M):
+                    files += 1
+                    failed += bool(compile_file(path, line, text, compiler, include))
                 else:
                     bodies.append((path, line, text))
     failed += bool(compile_bodies(bodies, compiler, include))
-    print(f"{programs} programs run, {len(bodies)} snippets compiled, {failed} failures")
+    print(f"{programs} programs run, {files} files and {len(bodies)} snippets compiled, {failed} failures")
     return failed != 0 or programs + len(bodies) == 0
 
 
