@@ -266,6 +266,26 @@ TEST_P(Runtime, ABlockingCallThatHasBegunIsWaitedFor) {
   });
 }
 
+// Whether the job is dropped, waited for or over: its caller comes back, and not before its end.
+TEST_P(Runtime, CancellationMeetsBlockingWork) {
+  inside([] {
+    for (int round = 0; round < 5000 / weft_test::slowness; ++round) {
+      std::atomic<int> running{0};
+      auto caller = weft::go([&] {
+        weft::blocking([&] {
+          ++running;
+          for (int i = 0; i < round % 1000; ++i) running.load();
+          --running;
+        });
+      });
+      for (int i = 0; i < round % 5; ++i) weft::yield();
+      caller.cancel();
+      caller.wait();
+      ASSERT_EQ(running, 0);
+    }
+  });
+}
+
 // The exit code of a child that is forked and does not exec; f tells whether all is as it should.
 template <class F>
 int forked(F&& f) {
