@@ -18,17 +18,19 @@
 //   path with a NUL inside is an io_error, std::errc::invalid_argument.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <weft/detail/bytes.hpp>
 #include <weft/detail/config.hpp>
+#include <weft/directory.hpp>
 #include <weft/error.hpp>
+#include <weft/stream.hpp>
+#include <weft/watch.hpp>
 
 namespace weft {
 namespace detail {
@@ -98,14 +100,28 @@ class WEFT_API file {
     write_at(bytes.data, bytes.size, offset);
   }
 
-  // The size in bytes. Never parks.
+  // Writes several buffers as if they were one: log.writev({stamp, text}).
+  void writev(const const_buffer* buffers, std::size_t count);
+  void writev(std::initializer_list<const_buffer> buffers) {
+    writev(buffers.begin(), buffers.size());
+  }
+
+  // Where the next read or write begins, unless it appends. Pipes and devices have no position:
+  // std::errc::invalid_seek. Never park.
+  std::uint64_t position() const;
+  void seek(std::uint64_t offset);
+
+  // The size in bytes; all that stat() tells. Never park.
   std::uint64_t size() const;
+  file_info info() const;
 
   // Makes it this long, cutting it off or adding zeros; the position stays.
   void truncate(std::uint64_t size);
 
-  // Returns when what was written is on the disk (fsync).
+  // Returns when what was written is on the disk (fsync); datasync() when it can be read back from
+  // there, though its times and mode may be old (fdatasync).
   void sync();
+  void datasync();
 
   // Closes it, and wakes with an error who waits for a pipe; work that a thread of the pool has
   // begun ends first. Closing again does nothing. The destructor closes too, but reports no error.
@@ -117,6 +133,10 @@ class WEFT_API file {
 
   // The path it was opened by.
   const std::string& path() const;
+
+  // The descriptor, for what weft has no call for, such as locks. It is non-blocking, stays the
+  // file's, and is valid until close().   Throws: io_error if there is none.
+  int fd() const;
 
  private:
   friend struct detail::file_access;
@@ -157,6 +177,11 @@ WEFT_API void write_file(const std::string& path, const void* from, std::size_t 
 // Cancellation: throws cancelled and adds nothing, or adds all.
 WEFT_API void append_file(const std::string& path, const void* from, std::size_t n);
 
+// Copies what is in a file, and its permission bits if the other one is new; otherwise as
+// write_file(). Pipes and devices on either side are read and written to their end.
+WEFT_API void copy_file(const std::string& from, const std::string& to,
+                        durable wait_for_disk = durable::yes);
+
 template <class Bytes, class = detail::if_readable_bytes<Bytes>>
 void write_file(const std::string& path, Bytes&& from, durable wait_for_disk = durable::yes) {
   const detail::const_bytes bytes = detail::bytes_of(std::forward<Bytes>(from));
@@ -168,34 +193,5 @@ void append_file(const std::string& path, Bytes&& from) {
   const detail::const_bytes bytes = detail::bytes_of(std::forward<Bytes>(from));
   append_file(path, bytes.data, bytes.size);
 }
-
-struct file_info {
-  std::uint64_t size = 0;
-  std::chrono::system_clock::time_point modified;
-  bool is_regular = false;
-  bool is_directory = false;
-  unsigned mode = 0;  // the permission bits, such as 0644
-};
-
-// Tells about what is at the path.
-WEFT_API file_info stat(const std::string& path);
-
-// Whether something is there; a symbolic link that leads nowhere is nothing.
-WEFT_API bool exists(const std::string& path);
-
-// Removes a file, an empty directory or a symbolic link. That nothing is there is an error.
-WEFT_API void remove(const std::string& path);
-
-// Gives a file or directory another name on the same file system, replacing a file of that name.
-WEFT_API void rename(const std::string& from, const std::string& to);
-
-// Makes a directory; that there is one is an error.
-WEFT_API void make_directory(const std::string& path);
-
-// Makes a directory and those on the way to it, as far as they are missing.
-WEFT_API void make_directories(const std::string& path);
-
-// The names in a directory, sorted, without "." and "..".
-WEFT_API std::vector<std::string> list_directory(const std::string& path);
 
 }  // namespace weft

@@ -15,6 +15,11 @@ void check_offset(file_use& use, std::uint64_t offset) {
   if (offset > INT64_MAX) use.fail(-EINVAL);
 }
 
+// No file goes on there, but a kernel may call it an invalid argument to ask.
+std::size_t below_the_limit(std::size_t n, std::uint64_t at) noexcept {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(n, INT64_MAX - at));
+}
+
 // How far a call has come; the error is only meant for bytes that come after `done`.
 struct progress {
   std::size_t done = 0;
@@ -160,8 +165,10 @@ progress write_offsets(file_use& use, const char* from, std::size_t n, std::uint
   return in_file_pool("write", [&] {
     progress so_far;
     while (so_far.done < n && !stop) {
-      const std::size_t want = std::min(n - so_far.done, pool_step);
-      const ssize_t put = calls::write_at(fd, from + so_far.done, want, at + so_far.done);
+      const std::size_t room = below_the_limit(n - so_far.done, at + so_far.done);
+      const std::size_t want = std::min(room, pool_step);
+      const ssize_t put =
+          want == 0 ? -EFBIG : calls::write_at(fd, from + so_far.done, want, at + so_far.done);
       if (put <= 0) {
         so_far.error = put < 0 ? static_cast<int>(put) : -EIO;
         break;
@@ -170,11 +177,6 @@ progress write_offsets(file_use& use, const char* from, std::size_t n, std::uint
     }
     return so_far;
   });
-}
-
-void finish_write(file_use& use, const progress& so_far, std::size_t n) {
-  if (so_far.error != 0) use.fail(so_far.error);
-  if (so_far.done < n) throw_cancelled();
 }
 
 void write_pipe(file_use& use, const char* from, std::size_t n) {
@@ -219,8 +221,6 @@ void write_stream(file_use& use, const char* from, std::size_t n) {
   }
 }
 
-void note_written(file_use& use) { use.file().written.store(true, std::memory_order_relaxed); }
-
 }  // namespace
 
 void file_closer::operator()(file_state* state) const noexcept {
@@ -239,6 +239,7 @@ std::size_t file::read(void* to, std::size_t n) {
   if (use.may_be_regular()) {
     const position_hold hold(use);
     std::uint64_t& position = use.file().position;
+    n = detail::below_the_limit(n, position);
     const ssize_t once = detail::read_at_once(use, to, n, position);
     if (once >= 0 || use.kind() == file_kind::regular) {
       const std::size_t got = once >= 0 ? static_cast<std::size_t>(once)
@@ -254,6 +255,7 @@ std::size_t file::read(void* to, std::size_t n) {
 std::size_t file::read_at(void* to, std::size_t n, std::uint64_t offset) {
   file_use use(state_.get(), "file::read_at()", "read");
   detail::check_offset(use, offset);
+  n = detail::below_the_limit(n, offset);
   const ssize_t once = use.may_be_regular() ? detail::read_at_once(use, to, n, offset) : -1;
   return once >= 0 ? static_cast<std::size_t>(once)
                    : detail::read_offsets(use, to, n, offset, false);
@@ -263,36 +265,55 @@ void file::write(const void* from, std::size_t n) {
   file_use use(state_.get(), "file::write()", "write");
   if (n == 0) return;
   const auto* bytes = static_cast<const char*>(from);
-  detail::note_written(use);
+  use.note_written();
   if (use.kind() == file_kind::pipe) return detail::write_pipe(use, bytes, n);
   if (use.kind() == file_kind::device || use.file().appends)
     return detail::write_stream(use, bytes, n);
   const position_hold hold(use);
   const detail::progress so_far = detail::write_offsets(use, bytes, n, use.file().position);
   use.file().position += so_far.done;
-  detail::finish_write(use, so_far, n);
+  detail::finish_write(use, so_far.error, so_far.done == n);
 }
 
 void file::write_at(const void* from, std::size_t n, std::uint64_t offset) {
   file_use use(state_.get(), "file::write_at()", "write");
   detail::check_offset(use, offset);
   if (use.file().appends) use.fail(-EINVAL);  // Linux would write to the end
-  detail::note_written(use);
-  detail::finish_write(use, detail::write_offsets(use, static_cast<const char*>(from), n, offset),
-                       n);
+  if (n == 0) return;
+  use.note_written();
+  const auto* bytes = static_cast<const char*>(from);
+  const detail::progress so_far = detail::write_offsets(use, bytes, n, offset);
+  detail::finish_write(use, so_far.error, so_far.done == n);
 }
 
-std::uint64_t file::size() const {
-  file_use use(state_.get(), "file::size()", "stat");
+std::uint64_t file::position() const {
+  file_use use(state_.get(), "file::position()", "tell the position of");
+  const position_hold hold(use);
+  if (use.kind() != file_kind::regular) use.fail(-ESPIPE);
+  return use.file().position;
+}
+
+void file::seek(std::uint64_t offset) {
+  file_use use(state_.get(), "file::seek()", "set the position of");
+  const position_hold hold(use);
+  if (use.kind() != file_kind::regular) use.fail(-ESPIPE);
+  detail::check_offset(use, offset);
+  use.file().position = offset;
+}
+
+file_info file::info() const {
+  file_use use(state_.get(), "file::info()", "stat");
   struct ::stat about;
   if (const int error = detail::calls::status(use.file().fd(), about)) use.fail(error);
-  return static_cast<std::uint64_t>(about.st_size);
+  return detail::info_of(about);
 }
+
+std::uint64_t file::size() const { return info().size; }
 
 void file::truncate(std::uint64_t size) {
   file_use use(state_.get(), "file::truncate()", "truncate");
   detail::check_offset(use, size);
-  detail::note_written(use);
+  use.note_written();
   const int fd = use.file().fd();
   const int error =
       detail::in_file_pool("truncate", [=] { return detail::calls::truncate(fd, size); });
@@ -306,12 +327,26 @@ void file::sync() {
   if (error != 0) use.fail(error);
 }
 
+void file::datasync() {
+  file_use use(state_.get(), "file::datasync()", "sync");
+  const int fd = use.file().fd();
+  const int error = detail::in_file_pool("sync", [fd] { return detail::calls::datasync(fd); });
+  if (error != 0) use.fail(error);
+}
+
 void file::close() {
   if (state_ == nullptr) return;
   if (const int error = state_->close()) detail::throw_file_error(error, "close", state_->path);
 }
 
 file::operator bool() const noexcept { return state_ != nullptr && !state_->closed(); }
+
+int file::fd() const {
+  const std::string& opened = path();
+  const int fd = state_->closed() ? -1 : state_->fd();
+  if (fd < 0) detail::throw_file_error(-EBADF, "tell the descriptor of", opened);
+  return fd;
+}
 
 const std::string& file::path() const {
   if (state_ == nullptr)

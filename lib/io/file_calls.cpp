@@ -63,6 +63,14 @@ __attribute__((noinline)) int open(const char* path, int flags, unsigned permiss
   return got;
 }
 
+__attribute__((noinline)) int open_at(int directory, const char* name, int flags) noexcept {
+  return repeat([&] { return ::openat(directory, name, flags | O_CLOEXEC); });
+}
+
+__attribute__((noinline)) int remove_at(int directory, const char* name, int flags) noexcept {
+  return repeat([&] { return ::unlinkat(directory, name, flags); });
+}
+
 __attribute__((noinline)) int close(int fd) noexcept {
   // Never repeated: after EINTR Linux has closed it.
 #if WEFT_DIRECT_CALLS
@@ -95,6 +103,14 @@ __attribute__((noinline)) int sync(int fd) noexcept {
   return repeat([&] { return fsync(fd); });
 }
 
+__attribute__((noinline)) int datasync(int fd) noexcept {
+#ifdef __linux__
+  return repeat([&] { return fdatasync(fd); });
+#else
+  return sync(fd);
+#endif
+}
+
 __attribute__((noinline)) ssize_t read(int fd, void* to, std::size_t n) noexcept {
   return repeat([&] { return ::read(fd, to, n); });
 }
@@ -112,6 +128,27 @@ __attribute__((noinline)) ssize_t write_at(int fd, const void* from, std::size_t
                                            std::uint64_t at) noexcept {
   return repeat([&] { return ::pwrite(fd, from, n, static_cast<off_t>(at)); });
 }
+
+__attribute__((noinline)) ssize_t write_pieces(int fd, const iovec* pieces, int count) noexcept {
+  return repeat([&] { return ::writev(fd, pieces, count); });
+}
+
+__attribute__((noinline)) ssize_t write_pieces_at(int fd, const iovec* pieces, int count,
+                                                  std::uint64_t at) noexcept {
+  return repeat([&] { return ::pwritev(fd, pieces, count, static_cast<off_t>(at)); });
+}
+
+#ifdef __linux__
+
+__attribute__((noinline)) ssize_t copy_range(int from, int to, std::size_t n) noexcept {
+  return repeat([&] { return ::copy_file_range(from, nullptr, to, nullptr, n, 0); });
+}
+
+#else
+
+ssize_t copy_range(int, int, std::size_t) noexcept { return -EINVAL; }
+
+#endif
 
 #if defined(__linux__) && defined(RWF_NOWAIT)
 

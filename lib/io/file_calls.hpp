@@ -7,6 +7,7 @@
 #pragma once
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <atomic>
 #include <cstddef>
@@ -20,6 +21,8 @@ namespace weft::detail::calls {
 int open_cached(const char* path, int flags) noexcept;
 
 int open(const char* path, int flags, unsigned permissions) noexcept;
+int open_at(int directory, const char* name, int flags) noexcept;
+int remove_at(int directory, const char* name, int flags) noexcept;  // unlinkat
 int close(int fd) noexcept;
 int duplicate(int fd) noexcept;
 // What is open is certainly not a directory; asks neither a disk nor a server.
@@ -27,12 +30,18 @@ bool tells_bytes(int fd) noexcept;
 int status(int fd, struct stat& out) noexcept;
 int truncate(int fd, std::uint64_t size) noexcept;
 int sync(int fd) noexcept;
+int datasync(int fd) noexcept;
 
 // One call each; read and write use the descriptor's own position.
 ssize_t read(int fd, void* to, std::size_t n) noexcept;
 ssize_t write(int fd, const void* from, std::size_t n) noexcept;
 ssize_t read_at(int fd, void* to, std::size_t n, std::uint64_t at) noexcept;
 ssize_t write_at(int fd, const void* from, std::size_t n, std::uint64_t at) noexcept;
+ssize_t write_pieces(int fd, const iovec* pieces, int count) noexcept;
+ssize_t write_pieces_at(int fd, const iovec* pieces, int count, std::uint64_t at) noexcept;
+
+// Copies within the kernel, from one position to the other; perhaps it can't: then -EINVAL or such.
+ssize_t copy_range(int from, int to, std::size_t n) noexcept;
 
 // How a regular file can be read: in place as far as it is cached; in place always, since its pages
 // are memory like the process's own (tmpfs); or by a thread only.

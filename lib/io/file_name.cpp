@@ -29,6 +29,19 @@ std::uint64_t fresh_number() noexcept {
   return z ^ (z >> 31);
 }
 
+// Tries names until make() does not find them taken.
+template <class Make>
+int make_unique(const std::string& prefix, std::string& path, Make make) {
+  for (;;) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx",
+                  static_cast<unsigned long long>(fresh_number()));
+    path = prefix + digits;
+    const int made = make(path.c_str());
+    if (made != -EEXIST) return made;
+  }
+}
+
 }  // namespace
 
 std::string directory_of(const std::string& path) {
@@ -50,14 +63,14 @@ int follow_links(const std::string& path, std::string& target) {
 
 int make_unique_file(const std::string& prefix, int flags, unsigned permissions,
                      std::string& path) {
-  for (;;) {
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx",
-                  static_cast<unsigned long long>(fresh_number()));
-    path = prefix + digits;
-    const int made = calls::open(path.c_str(), flags | O_CREAT | O_EXCL, permissions);
-    if (made != -EEXIST) return made;
-  }
+  return make_unique(prefix, path, [&](const char* at) {
+    return calls::open(at, flags | O_CREAT | O_EXCL, permissions);
+  });
+}
+
+int make_unique_directory(const std::string& prefix, std::string& path) {
+  return make_unique(prefix, path,
+                     [](const char* at) { return ::mkdir(at, 0700) == 0 ? 0 : -errno; });
 }
 
 }  // namespace weft::detail

@@ -14,4 +14,7 @@ int follow_links(const std::string& path, std::string& target);
 // Makes a file whose name is the prefix and 16 digits. The descriptor, or an error.
 int make_unique_file(const std::string& prefix, int flags, unsigned permissions, std::string& path);
 
+// The same for a directory that only the user may access. 0, or an error.
+int make_unique_directory(const std::string& prefix, std::string& path);
+
 }  // namespace weft::detail

@@ -30,6 +30,8 @@ bool has(open_mode mode, open_mode one) noexcept {
 
 // Negative if the combination makes no sense.
 int flags_of(open_mode mode) noexcept {
+  constexpr unsigned known = 2 * static_cast<unsigned>(open_mode::exclusive) - 1;
+  if ((static_cast<unsigned>(mode) & ~known) != 0) return -EINVAL;
   const bool writes = has(mode, open_mode::write) || has(mode, open_mode::append);
   const bool reads = has(mode, open_mode::read) || !writes;
   if (!writes && has(mode, open_mode::truncate)) return -EINVAL;

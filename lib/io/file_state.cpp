@@ -182,4 +182,9 @@ file_use::file_use(file_state* of, const char* operation, const char* verb)
   if (!file_.enter()) fail(-EBADF);
 }
 
+void finish_write(file_use& use, int error, bool complete) {
+  if (error != 0) use.fail(error);
+  if (!complete) throw_cancelled();
+}
+
 }  // namespace weft::detail

@@ -43,6 +43,9 @@ control& begin_path_call(const char* operation, const char* verb, const std::str
 // Throws is_a_directory, and tells how to treat the rest.
 file_kind kind_of(const struct stat& about, const char* verb, const std::string& path);
 
+// What a public call tells of it. In file_tree.cpp.
+file_info info_of(const struct stat& about) noexcept;
+
 class file_state {
  public:
   file_state(unique_fd fd, const std::string& opened_by, bool write, bool append)
@@ -100,6 +103,7 @@ class file_use {
   bool may_be_regular() const noexcept {
     return file_.kind.load(std::memory_order_acquire) <= file_kind::regular;
   }
+  void note_written() noexcept { file_.written.store(true, std::memory_order_relaxed); }
   [[noreturn]] void fail(int code) { throw_file_error(code, verb_, file_.path); }
   void wait_ready(direction which) { file_.wait_ready(which, verb_); }
 
@@ -108,6 +112,9 @@ class file_use {
   const char* const verb_;
   file_state& file_;
 };
+
+// What a write has come to.
+void finish_write(file_use& use, int error, bool complete);
 
 // The file's position, for one fiber at a time.
 class position_hold {

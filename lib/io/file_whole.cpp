@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <utility>
 #include <weft/file.hpp>
 
@@ -25,6 +26,7 @@ namespace {
 
 using namespace detail;
 
+constexpr std::size_t copy_step = 128 * 1024;
 constexpr std::size_t first_step = 16 * 1024;  // where the size is not known: /proc
 
 // ---- reading
@@ -152,6 +154,7 @@ struct writer {
   bool stopped = false;
   bool as_stream = false;  // a pipe or device: nothing was written
   unique_fd opened{-1};    // and perhaps it is open already
+  unique_fd source{-1};    // instead of `from`: a file to be copied
   const char* step = "";   // which one failed
 
   int fail(int code, const char* where) {
@@ -169,6 +172,25 @@ struct writer {
       n -= static_cast<std::size_t>(put);
     }
     return 0;
+  }
+
+  // What is in the source; by the kernel alone if it can.
+  int copy_all(int fd) {
+    std::unique_ptr<char[]> buffer;
+    for (std::size_t done = 0;;) {
+      if ((stopped = static_cast<bool>(stop))) return 0;
+      ssize_t got = buffer ? -EINVAL : calls::copy_range(source.get(), fd, pool_step);
+      if (got == 0 && done > 0) return 0;
+      if (got <= 0) {  // some kernels say 0 of files of /proc
+        if (!buffer) buffer.reset(new char[copy_step]);
+        got = calls::read(source.get(), buffer.get(), copy_step);
+        if (got <= 0) return static_cast<int>(got);
+        from = buffer.get();
+        n = static_cast<std::size_t>(got);
+        if (const int error = put_all(fd, pool_step)) return error;
+      }
+      done += static_cast<std::size_t>(got);
+    }
   }
 };
 
@@ -191,6 +213,7 @@ struct appender : writer {
 
 struct replacer : writer {
   bool to_disk = true;
+  unsigned permissions = 0666;  // of a new file
   bool replaces = false;
   struct ::stat old {};
   std::string target{};
@@ -214,7 +237,7 @@ struct replacer : writer {
   }
 
   int fill(int fd) {
-    if (const int error = put_all(fd, pool_step)) return error;
+    if (const int error = source.get() < 0 ? put_all(fd, pool_step) : copy_all(fd)) return error;
     if (stopped) return 0;
     if (replaces) {
       const bool same_owner = fchown(fd, old.st_uid, old.st_gid) == 0;
@@ -231,7 +254,7 @@ struct replacer : writer {
     if (const int error = resolve()) return error;
     if (as_stream) return 0;
     const int made = make_unique_file(directory_of(target) + ".weft-", O_WRONLY,
-                                      replaces ? 0600 : 0666, temporary);
+                                      replaces ? 0600 : permissions, temporary);
     if (made < 0) return fail(made, ": make a temporary file in its directory");
     int error = fill(made);
     const int closed = calls::close(made);
@@ -261,6 +284,17 @@ void run_writer(Writer& job, const char* verb, open_mode mode) {
   to.close();
 }
 
+// From or to a pipe or device.
+void copy_stream(unique_fd opened, const std::string& from, const std::string& to,
+                 unsigned permissions) {
+  const auto mode = open_mode::write | open_mode::create | open_mode::truncate;
+  file in = adopt_file(std::move(opened), from, open_mode::read, 0);
+  file out = open_file(to, mode, permissions);
+  const std::unique_ptr<char[]> buffer(new char[copy_step]);
+  while (const std::size_t got = in.read(buffer.get(), copy_step)) out.write(buffer.get(), got);
+  out.close();
+}
+
 }  // namespace
 
 void write_file(const std::string& path, const void* from, std::size_t n, durable wait_for_disk) {
@@ -274,6 +308,29 @@ void append_file(const std::string& path, const void* from, std::size_t n) {
   control& self = begin_path_call("append_file()", "append to", path);
   appender job{{path, static_cast<const char*>(from), n, stop_request(self)}};
   run_writer(job, "append to", open_mode::append);
+}
+
+void copy_file(const std::string& from, const std::string& to, durable wait_for_disk) {
+  control& self = begin_path_call("copy_file()", "copy", from);
+  if (to.find('\0') != std::string::npos) throw_file_error(-EINVAL, "copy to", to);
+  replacer job{{to, nullptr, 0, stop_request(self)}};
+  job.to_disk = wait_for_disk == durable::yes;
+  bool from_found = false;
+  const int error = in_file_pool("copy", [&] {
+    job.source = unique_fd(calls::open(from.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0));
+    struct ::stat about;
+    if (job.source.get() < 0) return job.source.get();
+    if (const int failed = calls::status(job.source.get(), about)) return failed;
+    if (S_ISDIR(about.st_mode)) return -EISDIR;
+    from_found = true;
+    job.permissions = about.st_mode & 0777;
+    job.as_stream = !S_ISREG(about.st_mode);
+    return job.as_stream ? 0 : job.run();
+  });
+  if (error != 0 && !from_found) throw_file_error(error, "copy", from);
+  if (error != 0) throw_file_error(error, "copy", from + " to " + to + job.step);
+  if (job.stopped) throw_cancelled();
+  if (job.as_stream) copy_stream(std::move(job.source), from, to, job.permissions);
 }
 
 }  // namespace weft

@@ -26,7 +26,7 @@ namespace weft_test {
 class file_fixture : public fiber_fixture {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "weft-test-XXXXXX").string();
+    std::string name = parent() + "/weft-test-XXXXXX";
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
     fiber_fixture::SetUp();
@@ -35,6 +35,9 @@ class file_fixture : public fiber_fixture {
     fiber_fixture::TearDown();
     std::filesystem::remove_all(folder_);
   }
+
+  // In which the test's own directory is made.
+  virtual std::string parent() const { return std::filesystem::temp_directory_path().string(); }
 
   std::string in(const std::string& name) const { return folder_ + "/" + name; }
 
