@@ -71,6 +71,10 @@ __attribute__((noinline)) int remove_at(int directory, const char* name, int fla
   return repeat([&] { return ::unlinkat(directory, name, flags); });
 }
 
+__attribute__((noinline)) ssize_t read_link(const char* path, char* to, std::size_t n) noexcept {
+  return repeat([&] { return ::readlink(path, to, n); });
+}
+
 __attribute__((noinline)) int close(int fd) noexcept {
   // Never repeated: after EINTR Linux has closed it.
 #if WEFT_DIRECT_CALLS

@@ -23,6 +23,7 @@ int open_cached(const char* path, int flags) noexcept;
 int open(const char* path, int flags, unsigned permissions) noexcept;
 int open_at(int directory, const char* name, int flags) noexcept;
 int remove_at(int directory, const char* name, int flags) noexcept;  // unlinkat
+ssize_t read_link(const char* path, char* to, std::size_t n) noexcept;
 int close(int fd) noexcept;
 int duplicate(int fd) noexcept;
 // What is open is certainly not a directory; asks neither a disk nor a server.

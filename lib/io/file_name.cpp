@@ -52,8 +52,11 @@ int follow_links(const std::string& path, std::string& target) {
   target = path;
   char next[PATH_MAX];
   for (int i = 0; i < most_links; ++i) {
-    const ssize_t length = ::readlink(target.c_str(), next, sizeof next);
-    if (length < 0) return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+    const ssize_t length = calls::read_link(target.c_str(), next, sizeof next);
+    if (length < 0) {
+      const bool is_last = length == -EINVAL || length == -ENOENT;
+      return is_last ? 0 : static_cast<int>(length);
+    }
     if (length == sizeof next) return -ENAMETOOLONG;
     const std::string link(next, static_cast<std::size_t>(length));
     target = link[0] == '/' ? link : directory_of(target).append(link);

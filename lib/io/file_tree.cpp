@@ -173,12 +173,13 @@ void make_symlink(const std::string& target, const std::string& path) {
 }
 
 std::string read_link(const std::string& path) {
+  begin_path_call("read_link()", "read symbolic link", path);
   std::string target(PATH_MAX, '\0');  // no link is longer
-  in_pool_or_throw("read_link()", "read symbolic link", path, [&](const char* at) {
-    const ssize_t length = ::readlink(at, &target[0], target.size());
-    if (length >= 0) target.resize(static_cast<std::size_t>(length));
-    return length < 0 ? -1 : 0;
+  const ssize_t length = in_file_pool("read symbolic link", [&] {
+    return calls::read_link(path.c_str(), &target[0], target.size());
   });
+  if (length < 0) throw_file_error(static_cast<int>(length), "read symbolic link", path);
+  target.resize(static_cast<std::size_t>(length));
   return target;
 }
 

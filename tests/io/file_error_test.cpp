@@ -181,6 +181,61 @@ TEST_P(FileError, OfWhatRootMayNotDoEither) {
   });
 }
 
+TEST_P(FileError, OfNoDescriptorsLeftNamesThePathAndPasses) {
+  inside([&] {
+    weft::write_file(in("a"), "text", weft::durable::no);
+    weft::make_directory(in("d"));
+    weft::make_directory(in("d/e"));
+    weft::directory_walk walk = weft::walk(in(""));
+    const auto finish_walk = [&] {
+      while (walk.next()) continue;
+    };
+    const std::vector<std::function<void()>> calls = {
+        [&] { weft::open_file(in("a")); },
+        [&] { weft::open_file(in("a"), open_mode::append); },
+        [&] { weft::read_file(in("a")); },
+        [&] { weft::write_file(in("a"), "new"); },
+        [&] { weft::append_file(in("a"), "new"); },
+        [&] { weft::copy_file(in("a"), in("b")); },
+        [&] { weft::make_temp_file(in("")); },
+        [&] { weft::list_directory(in("")); },
+        [&] { weft::open_directory(in("")); },
+        [&] { weft::walk(in("")); },
+        [&] { weft::remove_all(in("d")); },
+        [&] { weft::watch(in("a")); },
+        finish_walk,
+    };
+    {
+      rlimit before{};
+      getrlimit(RLIMIT_NOFILE, &before);
+      const rlimit few{open_descriptors() + 20, before.rlim_max};
+      setrlimit(RLIMIT_NOFILE, &few);
+      std::vector<weft::detail::unique_fd> taken;
+      for (;;) {
+        taken.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        if (taken.back().get() < 0) break;
+      }
+      for (std::size_t i = 0; i < calls.size(); ++i) {
+        SCOPED_TRACE("call " + std::to_string(i));
+        try {
+          calls[i]();
+          ADD_FAILURE() << "no error";
+        } catch (const weft::io_error& error) {
+          EXPECT_EQ(error.code(), std::errc::too_many_files_open);
+          EXPECT_NE(std::string(error.what()).find(in("")), std::string::npos) << error.what();
+        }
+      }
+      EXPECT_TRUE(weft::exists(in("a")));  // needs one, or none
+      setrlimit(RLIMIT_NOFILE, &before);
+    }
+    EXPECT_EQ(weft::read_file(in("a")), "text");
+    EXPECT_EQ(names(), (std::vector<std::string>{"a", "d"}));
+    finish_walk();
+    for (const auto& call : calls) call();
+    EXPECT_EQ(weft::read_file(in("a")), "newnew");
+  });
+}
+
 TEST_P(FileError, EmptyBuffersAreNothing) {
   inside([&] {
     weft::file f = weft::open_file(in("a"), both);
