@@ -65,7 +65,7 @@ class WEFT_API path_watcher {
   iterator end() noexcept { return {}; }
 
   // Ends it, and wakes who waits with an error. Closing again does nothing; the destructor closes
-  // too.   Threads: any.
+  // too.   Parks: for some milliseconds.   Cancellation: ignored.   Threads: any.
   void close() noexcept;
 
   // The path that is watched.

@@ -10,12 +10,13 @@
 #include <weft/channel.hpp>             // values handed from fiber to fiber
 #include <weft/condition_variable.hpp>  // waiting until something has changed
 #include <weft/debug.hpp>               // dumps
+#include <weft/directory.hpp>           // directories and files by their names
 #include <weft/dns.hpp>                 // from names to addresses
 #include <weft/error.hpp>               // what weft throws
 #include <weft/event.hpp>               // a flag to wait for
 #include <weft/fd.hpp>                  // descriptors of the program's own
 #include <weft/fiber_local.hpp>         // variables of each fiber, and those it inherits
-#include <weft/file.hpp>                // files and directories
+#include <weft/file.hpp>                // files
 #include <weft/future.hpp>              // promise and future
 #include <weft/gather.hpp>              // several things at once
 #include <weft/generator.hpp>           // one value after another, each when it is asked for
@@ -40,3 +41,4 @@
 #include <weft/udp.hpp>                 // datagrams
 #include <weft/unix.hpp>                // Unix sockets
 #include <weft/wait_group.hpp>          // until so many are done
+#include <weft/watch.hpp>               // changes of files and directories

@@ -1,12 +1,10 @@
 // Directories and walks through them, on top of file_list.hpp.
 // Called by fibers; close() and the destructors by any thread.
 //
-// (1) word_ of sole_use says whether a call is under way, and whether it was closed. Whoever comes
-//     last, close() or the call, lets go of the descriptors: so a call never loses them on its way.
+// (1) Who comes last lets go of the descriptors (file_use.hpp).
 // (2) What a trip to the pool brings is kept before anything is thrown: cancellation loses nothing.
 #include <fcntl.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <vector>
@@ -15,6 +13,7 @@
 #include "io/file_list.hpp"
 #include "io/file_pool.hpp"
 #include "io/file_state.hpp"
+#include "io/file_use.hpp"
 
 namespace weft {
 namespace detail {
@@ -23,26 +22,6 @@ namespace {
 std::string with_slash(const std::string& path) {
   return path.empty() || path.back() == '/' ? path : path + '/';
 }
-
-// For one call at a time.
-class sole_use {
- public:
-  // 0, -EBADF once it is closed, or -EBUSY.
-  int enter() noexcept {
-    unsigned seen = 0;
-    if (word_.compare_exchange_strong(seen, busy_, std::memory_order_acquire)) return 0;
-    return (seen & closed_) != 0 ? -EBADF : -EBUSY;
-  }
-  // Each returns whether the caller is to let go of what is held.
-  bool leave() noexcept {
-    return (word_.fetch_sub(busy_, std::memory_order_acq_rel) & closed_) != 0;
-  }
-  bool close() noexcept { return word_.fetch_or(closed_, std::memory_order_acq_rel) == 0; }
-
- private:
-  static constexpr unsigned busy_ = 1, closed_ = 2;
-  std::atomic<unsigned> word_{0};
-};
 
 // What both have in common. `State` has let_go().
 template <class State>

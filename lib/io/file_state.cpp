@@ -9,21 +9,6 @@
 namespace weft::detail {
 namespace {
 
-// In the pool if it may block: closing flushes on some network file systems. A fiber that has ended
-// cannot park any more; its result may be a file.
-int close_file(int fd, bool may_block) noexcept {
-  const control* self = current_fiber();
-  const bool may_park = self != nullptr && !self->done.load(std::memory_order_relaxed);
-  if (may_block && may_park) {
-    try {
-      shield until_closed;
-      return in_file_pool("close", [fd] { return calls::close(fd); });
-    } catch (...) {  // no room for the request: nothing has begun
-    }
-  }
-  return calls::close(fd);
-}
-
 std::string printable(const std::string& path) {
   std::string shown;
   for (const char c : path) {
@@ -36,6 +21,19 @@ std::string printable(const std::string& path) {
 }
 
 }  // namespace
+
+int close_file(int fd, bool may_block) noexcept {
+  const control* self = current_fiber();
+  const bool may_park = self != nullptr && !self->done.load(std::memory_order_relaxed);
+  if (may_block && may_park) {
+    try {
+      shield until_closed;
+      return in_file_pool("close", [fd] { return calls::close(fd); });
+    } catch (...) {  // no room for the request: nothing has begun
+    }
+  }
+  return calls::close(fd);
+}
 
 void throw_file_error(int code, const char* verb, const std::string& path) {
   throw io_error(std::error_code(-code, std::generic_category()),

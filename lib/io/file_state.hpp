@@ -37,6 +37,10 @@ inline constexpr std::size_t place_step = 256 * 1024;  // bytes between two look
 
 [[noreturn]] void throw_file_error(int code, const char* verb, const std::string& path);
 
+// Closes it, in the pool if it may block: some network file systems flush then. But a fiber that
+// has ended cannot park any more; its result may be a file. 0 or an error.
+int close_file(int fd, bool may_block) noexcept;
+
 // What a call that takes a path begins with; see also begin_io().
 control& begin_path_call(const char* operation, const char* verb, const std::string& path);
 

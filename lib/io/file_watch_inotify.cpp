@@ -9,8 +9,11 @@
 //     there, while nobody asks; a call that is cancelled has taken none out.
 // (3) A rename comes in two halves, one after the other but not at the same time. The first waits
 //     in front of the queue for the second, for a few milliseconds; alone it is a removal.
-// (4) The descriptor belongs to a watch (reactor/watch.hpp), which says who is inside; all that is
-//     below `inside` is touched only there. Marking looks a path up, so it is done in the pool.
+// (4) One call at a time is inside (file_use.hpp); all that is below `inside` is touched only
+// there.
+//     Marking looks a path up, so it is done in the pool.
+// (5) Closing an inotify descriptor takes 10 to 20 ms: the kernel waits for all who may be telling
+//     it something. So readiness is awaited on a duplicate, and the pool closes the last one.
 #include "io/file_watch.hpp"
 
 #ifdef __linux__
@@ -26,6 +29,7 @@
 
 #include "io/file_pool.hpp"
 #include "io/file_state.hpp"
+#include "io/file_use.hpp"
 
 namespace weft::detail {
 namespace {
@@ -53,15 +57,14 @@ __attribute__((noinline)) int mark(int fd, const char* path, std::uint32_t mask)
 
 class inotify_source final : public change_source {
  public:
-  inotify_source(const std::string& watched, unique_fd fd)
-      : change_source(watched), watch_(watch::make(fd.get())) {
-    fd.release();
-  }
+  // Takes over both, which are duplicates.
+  inotify_source(const std::string& watched, int fd, int awaited)
+      : change_source(watched), fd_(fd), watch_(watch::make(awaited)) {}
   ~inotify_source() override { watch_->release(); }
 
   int begin();
   std::optional<file_event> next() override;
-  void close() noexcept override { watch_->close(); }
+  void close() noexcept override;
 
  private:
   std::optional<file_event> next_inside();
@@ -72,7 +75,9 @@ class inotify_source final : public change_source {
   bool join_halves(const inotify_event& event, std::string path);
   void add(change fresh);
 
+  const int fd_;
   watch* const watch_;
+  sole_use sole_;
 
   // inside
   bool of_file_ = false;
@@ -86,30 +91,31 @@ class inotify_source final : public change_source {
 
 // In the pool. 0 or an error.
 int inotify_source::begin() {
-  const int fd = watch_->fd();
-  folder_mark_ = mark(fd, path.c_str(), name_changes | IN_MODIFY);
+  folder_mark_ = mark(fd_, path.c_str(), name_changes | IN_MODIFY);
   if (folder_mark_ != -ENOTDIR) return folder_mark_ < 0 ? folder_mark_ : 0;
   of_file_ = true;
-  folder_mark_ = mark(fd, folder().c_str(), name_changes);
+  folder_mark_ = mark(fd_, folder().c_str(), name_changes);
   if (folder_mark_ < 0) return folder_mark_;
-  file_mark_ = mark(fd, path.c_str(), IN_MODIFY);
+  file_mark_ = mark(fd_, path.c_str(), IN_MODIFY);
   return file_mark_ < 0 ? file_mark_ : 0;
 }
 
 std::optional<file_event> inotify_source::next() {
-  switch (watch_->enter(direction::read)) {
-    case ready_state::ready:
-      break;
-    case ready_state::busy:
-      throw_file_error(-EBUSY, "watch", path);
-    default:
-      return std::nullopt;
-  }
+  const int error = sole_.enter();
+  if (error == -EBADF) return std::nullopt;
+  if (error != 0) throw_file_error(error, "watch", path);
   struct leaver {
-    watch& from;
-    ~leaver() { from.leave(direction::read); }
-  } inside{*watch_};
+    inotify_source& from;
+    ~leaver() {
+      if (from.sole_.leave()) close_file(from.fd_, true);
+    }
+  } inside{*this};
   return next_inside();
+}
+
+void inotify_source::close() noexcept {
+  watch_->close();
+  if (sole_.close()) close_file(fd_, true);
 }
 
 std::optional<file_event> inotify_source::next_inside() {
@@ -143,11 +149,10 @@ std::optional<file_event> inotify_source::next_inside() {
 }
 
 void inotify_source::mark_file() {
-  const int fd = watch_->fd();
   const int before = file_mark_;
   const int fresh = in_file_pool("watch", [&] {
-    const int made = mark(fd, path.c_str(), IN_MODIFY);
-    if (before >= 0 && made != before) ::inotify_rm_watch(fd, before);
+    const int made = mark(fd_, path.c_str(), IN_MODIFY);
+    if (before >= 0 && made != before) ::inotify_rm_watch(fd_, before);
     return made;
   });
   replaced_ = false;
@@ -159,7 +164,7 @@ void inotify_source::mark_file() {
 // Takes what the kernel has, as far as it fits. False if that is nothing.
 bool inotify_source::take() {
   alignas(inotify_event) char buffer[4096];
-  const ssize_t got = calls::read(watch_->fd(), buffer, sizeof buffer);
+  const ssize_t got = calls::read(fd_, buffer, sizeof buffer);
   if (got == -EAGAIN) return false;
   if (got < 0) throw_file_error(static_cast<int>(got), "watch", path);
   for (ssize_t at = 0; at < got;) {
@@ -224,7 +229,11 @@ void inotify_source::add(change fresh) {
 source_owner watch_by_inotify(const std::string& path) {
   unique_fd fd(open_inotify());
   if (fd.get() < 0) throw_file_error(fd.get(), "watch", path);
-  auto* made = new inotify_source(path, std::move(fd));
+  unique_fd awaited(calls::duplicate(fd.get()));
+  if (awaited.get() < 0) throw_file_error(awaited.get(), "watch", path);
+  auto* made = new inotify_source(path, fd.get(), awaited.get());
+  fd.release();
+  awaited.release();
   source_owner owner(made);
   const int error = in_file_pool("watch", [made] { return made->begin(); });
   if (error != 0) throw_file_error(error, "watch", path);

@@ -3,14 +3,12 @@
 // (1) What was is only replaced together with queueing the differences, so a cancelled look loses
 //     none.
 // (2) What goes and what comes in one look, as the same file, was renamed.
-// (3) `using_` belongs to the one fiber inside next(); what is below it is touched only there. The
-//     destructor runs when nobody is inside: who destroys the watcher sees to that.
+// (3) One call at a time is inside (file_use.hpp); what is below `sole_` is touched only there.
 // Rejected: uv_fs_event, a handle of one worker's loop that would have to move with the fiber, and
 // that tells of a rename just that there was one.
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <deque>
@@ -22,6 +20,7 @@
 #include "io/file_list.hpp"
 #include "io/file_pool.hpp"
 #include "io/file_state.hpp"
+#include "io/file_use.hpp"
 #include "io/file_watch.hpp"
 
 namespace weft::detail {
@@ -45,7 +44,10 @@ class polling_source final : public change_source {
 
   int begin();
   std::optional<file_event> next() override;
-  void close() noexcept override { closed_.set(); }
+  void close() noexcept override {
+    sole_.close();
+    closed_.set();
+  }
 
  private:
   std::optional<file_event> next_inside();
@@ -55,7 +57,7 @@ class polling_source final : public change_source {
 
   const std::chrono::milliseconds interval_;
   event closed_;
-  std::atomic<bool> using_{false};
+  sole_use sole_;
 
   bool of_file_ = false;
   bool ended_ = false;
@@ -92,13 +94,13 @@ int polling_source::look(stamps& found) const {
 }
 
 std::optional<file_event> polling_source::next() {
-  if (closed_.is_set()) return std::nullopt;
-  // Pairs with the release below.
-  if (using_.exchange(true, std::memory_order_acquire)) throw_file_error(-EBUSY, "watch", path);
+  const int error = sole_.enter();
+  if (error == -EBADF) return std::nullopt;
+  if (error != 0) throw_file_error(error, "watch", path);
   struct leaver {
-    std::atomic<bool>& flag;
-    ~leaver() { flag.store(false, std::memory_order_release); }
-  } inside{using_};
+    sole_use& from;
+    ~leaver() { from.leave(); }
+  } inside{sole_};
   return next_inside();
 }
 
