@@ -97,14 +97,7 @@ int main(int argc, char** argv) try {
     web::limits limits;
     limits.header = std::chrono::seconds(given.timeout);
 
-    auto listener = weft::listen_tcp("127.0.0.1", static_cast<std::uint16_t>(given.port));
-    std::cout << "Listening on port " << listener.port() << '.' << std::endl;
-    weft::group server;
-    server.go([&] { web::serve(listener, pages, limits); });
-    stop.next();
-    std::cout << "Stopping." << std::endl;
-    server.cancel();
-    server.wait();
+    web::serve_until(stop, static_cast<std::uint16_t>(given.port), pages, limits);
   });
 } catch (const std::exception& error) {
   std::cerr << "05_web_server: " << error.what() << '\n';

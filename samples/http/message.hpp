@@ -7,12 +7,14 @@
 #include <string>
 #include <utility>
 
+#include "http/content.hpp"
+
 namespace web {
 
 namespace http = boost::beast::http;
 using http::status;
 using request = http::request<http::string_body>;
-using response = http::response<http::string_body>;
+using response = http::response<content>;
 
 // Thrown by whatever finds that a request cannot be served.
 class refused : public std::runtime_error {
@@ -27,7 +29,7 @@ class refused : public std::runtime_error {
 inline response reply(std::string body, const char* type = "text/plain; charset=utf-8") {
   response made(status::ok, 11);
   made.set(http::field::content_type, type);
-  made.body() = std::move(body);
+  made.body().text = std::move(body);
   return made;
 }
 

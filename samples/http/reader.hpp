@@ -2,14 +2,15 @@
 // The parser is Boost.Beast's; the rules that it leaves to its user are here.
 #pragma once
 #include <algorithm>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <chrono>
-#include <optional>
+#include <weft/asio.hpp>
+#include <weft/weft.hpp>
 
-#include "http/beast_stream.hpp"
 #include "http/message.hpp"
 
 namespace web {
@@ -18,16 +19,15 @@ struct limits {
   std::chrono::milliseconds idle{60'000};    // between two requests
   std::chrono::milliseconds header{10'000};  // from its first byte to its last
   std::chrono::milliseconds body{30'000};
-  std::chrono::milliseconds write{30'000};
+  std::chrono::milliseconds write{30'000};  // each 64 KiB of an answer
   std::uint32_t header_bytes = 8 * 1024;
   std::uint64_t body_bytes = 64 * 1024;
 };
 
-using client_stream = beast_stream<weft::tcp_stream>;
-
+template <class Stream>
 class request_reader {
  public:
-  request_reader(client_stream& client, const limits& allowed) noexcept
+  request_reader(Stream& client, const limits& allowed) noexcept
       : client_(client), limits_(allowed) {}
 
   // Waits for the first byte of the next request; false when the client has hung up or is too slow.
@@ -35,8 +35,8 @@ class request_reader {
     if (buffer_.size() > 0) return true;
     try {
       weft::with_timeout(limits_.idle, [this] {
-        boost::beast::error_code end;
-        buffer_.commit(client_.read_some(buffer_.prepare(first_read_bytes), end));
+        boost::beast::error_code gone;
+        buffer_.commit(client_.read_some(buffer_.prepare(first_read_bytes), gone));
       });
     } catch (const weft::timed_out&) {
       return false;
@@ -62,6 +62,7 @@ class request_reader {
  private:
   using parser_type = http::request_parser<http::string_body>;
   static constexpr std::size_t first_read_bytes = 4096;
+  static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
   void read_header(parser_type& parser) {
     boost::beast::error_code error;
@@ -72,18 +73,24 @@ class request_reader {
   void read_body(parser_type& parser) {
     boost::beast::error_code error;
     if (!parser.is_done() && expects_continue(parser.get())) {
-      client_.next_layer().write("HTTP/1.1 100 Continue\r\n\r\n");
+      boost::asio::write(client_, boost::asio::buffer(go_on.data(), go_on.size()), error);
     }
-    if (!parser.is_done()) http::read(client_, buffer_, parser, error);
+    if (!error && !parser.is_done()) http::read(client_, buffer_, parser, error);
     if (error) throw refused(status_of(error, parser));
   }
 
-  // RFC 9112: sections 3.2 (exactly one Host) and 6.1 (an encoding we do not know hides where the
-  // request ends).
+  // RFC 9112: sections 3.2 (exactly one Host), 6.1 (an encoding we do not know hides where the
+  // request ends) and 6.3 (several lengths, even equal ones, are not worth the doubt).
   static void check(const parser_type& parser) {
     const request& asked = parser.get();
     const auto hosts = asked.count(http::field::host);
     if (hosts > 1 || (hosts == 0 && asked.version() >= 11)) throw refused(status::bad_request);
+
+    const auto length = asked[http::field::content_length];
+    if (asked.count(http::field::content_length) > 1 ||
+        length.find_first_not_of("0123456789") != length.npos) {
+      throw refused(status::bad_request);
+    }
 
     if (const auto encodings = asked.count(http::field::transfer_encoding); encodings > 0) {
       if (asked.version() < 11) throw refused(status::bad_request);
@@ -122,7 +129,7 @@ class request_reader {
     return digit(6) && line[at + 7] == '.' && digit(8);
   }
 
-  client_stream& client_;
+  Stream& client_;
   boost::beast::flat_buffer buffer_;
   const limits& limits_;
 };

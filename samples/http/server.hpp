@@ -2,50 +2,49 @@
 #pragma once
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/write.hpp>
-#include <ctime>
+#include <iostream>
+#include <weft/asio.hpp>
 
+#include "http/date.hpp"
 #include "http/reader.hpp"
 #include "http/site.hpp"
 
 namespace web {
 
-inline std::string http_date() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[40];
-  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
-}
+using client_stream = weft::asio_stream<weft::tcp_stream>;
 
-inline void send(client_stream& client, response& answer, bool only_header) {
-  answer.set(http::field::date, http_date());
+// False if the client is gone, or the file shorter than it was.
+inline bool send(client_stream& client, response& answer, bool only_header, const limits& allowed) {
+  answer.set(http::field::date, http_date(std::time(nullptr)));
   answer.set(http::field::server, "weft");
   answer.prepare_payload();
-  http::response_serializer<http::string_body> serializer(answer);
-  if (only_header) {
-    http::write_header(client, serializer);
-  } else {
-    http::write(client, serializer);
+  if (answer.result() == status::not_modified) answer.erase(http::field::content_length);
+  http::response_serializer<content> serializer(answer);
+  serializer.split(only_header);
+  boost::beast::error_code error;
+  while (!error && !(only_header ? serializer.is_header_done() : serializer.is_done())) {
+    weft::with_timeout(allowed.write, [&] { http::write_some(client, serializer, error); });
   }
+  return !error;
 }
 
 // Closing while the client still sends would reset the connection and take our answer with it.
-inline void close_gently(weft::tcp_stream& connection) {
-  connection.shutdown_write();
+inline void close_gently(client_stream& client) {
+  boost::beast::error_code error;
+  client.shutdown_write(error);
   char ignored[4096];
   try {
     weft::with_timeout(std::chrono::seconds(1), [&] {
-      while (connection.read(ignored, sizeof ignored) > 0) {
-      }
+      while (!error) client.read_some(boost::asio::buffer(ignored), error);
     });
   } catch (const weft::timed_out&) {
   }
-  connection.close();
+  client.close();
 }
 
 // Serves the requests of one client. Cancelling it ends it between two requests.
 inline void serve_client(weft::tcp_stream connection, const site& pages, const limits& allowed) {
-  client_stream client(connection);
+  client_stream client(std::move(connection));
   request_reader reader(client, allowed);
   for (bool more = true; more && reader.wait();) {
     const weft::shield finish_what_has_begun;
@@ -62,9 +61,9 @@ inline void serve_client(weft::tcp_stream connection, const site& pages, const l
       more = false;
     }
     answer.keep_alive(more);
-    weft::with_timeout(allowed.write, [&] { send(client, answer, only_header); });
+    if (!send(client, answer, only_header, allowed)) return;
   }
-  close_gently(connection);
+  close_gently(client);
 }
 
 // Serves until it is cancelled; then lets the requests that have begun end.
@@ -75,6 +74,19 @@ inline void serve(weft::tcp_listener& listener, const site& pages, const limits&
     serve_client(std::move(client), pages, allowed);
   };
   weft::serve(listener, handle, options);
+}
+
+// Serves on this port, of this machine alone, until a signal comes.
+inline void serve_until(weft::signal_listener& stop, std::uint16_t port, const site& pages,
+                        const limits& allowed = {}) {
+  auto listener = weft::listen_tcp("127.0.0.1", port);
+  std::cout << "Listening on port " << listener.port() << '.' << std::endl;
+  weft::group server;
+  server.go([&] { serve(listener, pages, allowed); });
+  stop.next();
+  std::cout << "Stopping." << std::endl;
+  server.cancel();
+  server.wait();
 }
 
 }  // namespace web

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "http/message.hpp"
+#include "http/path.hpp"
 
 namespace web {
 
@@ -18,38 +19,32 @@ class site {
   // Answers GET, and HEAD with it.
   void get(std::string path, handler answer) { handlers_[std::move(path)] = std::move(answer); }
 
+  // Answers what no other handler does.
+  void otherwise(handler answer) { otherwise_ = std::move(answer); }
+
   // A handler's own failure is the server's, not the client's: 500.
   response answer(const request& asked) const {
     const auto found = handlers_.find(path_of(asked.target()));
-    if (found == handlers_.end()) return error_reply(status::not_found);
+    const handler& chosen = found == handlers_.end() ? otherwise_ : found->second;
+    if (!chosen) return error_reply(status::not_found);
     if (asked.method() != http::verb::get && asked.method() != http::verb::head) {
       response made = error_reply(status::method_not_allowed);
       made.set(http::field::allow, "GET, HEAD");
       return made;
     }
     try {
-      return found->second(asked);
+      return chosen(asked);
     } catch (const refused& no) {
       return error_reply(no.why());
     } catch (const std::exception& error) {
-      std::cerr << found->first << ": " << error.what() << std::endl;
+      std::cerr << asked.target() << ": " << error.what() << std::endl;
       return error_reply(status::internal_server_error);
     }
   }
 
  private:
-  // "/hello" of "/hello?loud" and of "http://host/hello".
-  static std::string_view path_of(boost::beast::string_view target) {
-    std::string_view path(target.data(), target.size());
-    path = path.substr(0, path.find('?'));
-    if (const auto scheme = path.find("://"); scheme != path.npos && path.front() != '/') {
-      const auto slash = path.find('/', scheme + 3);
-      return slash == path.npos ? "/" : path.substr(slash);
-    }
-    return path;
-  }
-
   std::map<std::string, handler, std::less<>> handlers_;
+  handler otherwise_;
 };
 
 }  // namespace web
