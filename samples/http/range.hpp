@@ -1,6 +1,7 @@
 // Which part of a file is asked for: RFC 9110, section 14.
 #pragma once
-#include <boost/beast/core/string.hpp>
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
 #include <limits>
@@ -34,8 +35,11 @@ inline range parse_range(std::string_view text, std::uint64_t size) {
   using range_detail::take_number;
   constexpr std::string_view unit = "bytes=";
   const range all{range::kind::all, 0, size}, none{range::kind::none, 0, 0};
-  if (text.size() < unit.size() || !boost::beast::iequals({text.data(), unit.size()}, "bytes="))
-    return all;
+  const auto equal = [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) == b;
+  };
+  const auto given = text.substr(0, unit.size());
+  if (!std::equal(given.begin(), given.end(), unit.begin(), unit.end(), equal)) return all;
   text.remove_prefix(unit.size());
 
   std::uint64_t first = 0, last = std::numeric_limits<std::uint64_t>::max();

@@ -7,6 +7,7 @@
 
 #include "http/date.hpp"
 #include "http/reader.hpp"
+#include "http/sendfile.hpp"
 #include "http/site.hpp"
 
 namespace web {
@@ -19,13 +20,16 @@ inline bool send(client_stream& client, response& answer, bool only_header, cons
   answer.set(http::field::server, "weft");
   answer.prepare_payload();
   if (answer.result() == status::not_modified) answer.erase(http::field::content_length);
+  const bool by_kernel = !only_header && is_worth_sendfile(answer.body());
+  const bool split = only_header || by_kernel;
   http::response_serializer<content> serializer(answer);
-  serializer.split(only_header);
+  serializer.split(split);
   boost::beast::error_code error;
-  while (!error && !(only_header ? serializer.is_header_done() : serializer.is_done())) {
+  while (!error && !(split ? serializer.is_header_done() : serializer.is_done())) {
     weft::with_timeout(allowed.write, [&] { http::write_some(client, serializer, error); });
   }
-  return !error;
+  if (error || !by_kernel) return !error;
+  return send_file(client.stream(), answer.body(), allowed.write);
 }
 
 // Closing while the client still sends would reset the connection and take our answer with it.
