@@ -4,7 +4,6 @@
 //
 // SIGINT or SIGTERM ends it after the requests that have begun.
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>

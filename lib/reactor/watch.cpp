@@ -1,6 +1,7 @@
 // See watch.hpp.
 #include "reactor/watch.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <utility>
@@ -70,6 +71,9 @@ void watch::leave() noexcept {
 
 ready_state watch::wait(direction which, const char* what, nanos deadline) {
   const unsigned at = static_cast<unsigned>(which);
+  // Bytes that come after this look are an edge.
+  if (which == direction::read && stops_short_.load(std::memory_order_relaxed) && readable_now())
+    return ready_state::ready;
   parking wait(what);
   bool post = false;
   loop* on = nullptr;
@@ -115,6 +119,11 @@ bool watch::begin_outside_wait(direction which, waitable& who) noexcept {
 void watch::end_outside_wait(direction which) noexcept {
   std::lock_guard<spin_lock> hold(lock_);
   waiting_[static_cast<unsigned>(which)] = nullptr;
+}
+
+bool watch::readable_now() const noexcept {
+  pollfd asked{fd_, POLLIN, 0};
+  return ::poll(&asked, 1, 0) > 0;
 }
 
 // With access. Registers what is waited for and is not armed yet.
@@ -182,7 +191,9 @@ void watch::on_event(uv_poll_t* handle, int status, int events) noexcept {
   }
   if ((events & UV_DISCONNECT) != 0) events |= UV_READABLE;
   claimed woken;
-  unsigned unwanted = 0;
+  // Urgent data alone wakes nobody, and is a level like others.
+  unsigned unwanted = static_cast<unsigned>(events & UV_PRIORITIZED);
+  if (unwanted != 0) self.stops_short_.store(true, std::memory_order_relaxed);
   int fd = -1;
   {
     std::lock_guard<spin_lock> hold(self.lock_);
@@ -225,7 +236,7 @@ void watch::disarm(unsigned directions) noexcept {
 bool watch::become_edge_triggered(int fd) noexcept {
   epoll_event event{};
   event.events = EPOLLET;
-  if ((started_ & UV_READABLE) != 0) event.events |= EPOLLIN | EPOLLRDHUP;
+  if ((started_ & UV_READABLE) != 0) event.events |= EPOLLIN | EPOLLRDHUP | EPOLLPRI;
   if ((started_ & UV_WRITABLE) != 0) event.events |= EPOLLOUT;
   event.data.fd = fd;
   on_edges_ =

@@ -8,6 +8,8 @@
 //     found less than it asked for: whatever comes later is an edge, and a level. The end of the
 //     stream may have come with the last bytes, as one edge; so it is asked for by itself, and once
 //     it was seen reading is always ready.
+//     A read also stops short at urgent data, with more behind it and no edge to come. Once there
+//     was any, each wait looks for itself before it parks.
 // (2) lock_ guards everything but the uv handle; a waiter is claimed under it (waitable.hpp (4)).
 //     The handle is touched only with access to the loop, never under lock_.
 // (3) The loop is that of the worker where the first wait happens. A fiber elsewhere needs it only
@@ -91,9 +93,10 @@ class watch : public list_hook {
     return which == direction::read ? UV_READABLE : UV_WRITABLE;
   }
   static constexpr unsigned with_hang_up(unsigned events) noexcept {
-    return (events & UV_READABLE) != 0 ? events | UV_DISCONNECT : events;
+    return (events & UV_READABLE) != 0 ? events | UV_DISCONNECT | UV_PRIORITIZED : events;
   }
   static void on_event(uv_poll_t* handle, int status, int events) noexcept;
+  bool readable_now() const noexcept;
 
   struct claimed;
 
@@ -122,6 +125,7 @@ class watch : public list_hook {
   waitable* closer_ = nullptr;
   bool ready_[2] = {false, false};
   bool hung_up_ = false;  // the peer has sent its end: reading never has to wait again
+  std::atomic<bool> stops_short_{false};    // a read may leave bytes behind that make no edge
   std::atomic<int> error_[2] = {{0}, {0}};  // written under lock_, before the waiter is claimed
   std::atomic<bool> closed_{false};         // written under lock_
   bool fd_closed_ = false;

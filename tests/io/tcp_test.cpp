@@ -173,6 +173,36 @@ TEST_P(Tcp, ABusyConnectionDoesNotStarveOthers) {
 }
 
 // A read stops short of urgent data although more has come.
+TEST_P(Tcp, UrgentDataHidesNothingThatComesAfterIt) {
+  inside([] {
+    auto [client, server] = tcp_pair();
+    const auto read_one = [&server = server] {
+      char byte = 0;
+      server.read(&byte, 1);
+    };
+    auto first = weft::go(read_one);
+    until_parked(1);
+    client.write("1");
+    first.join();
+    // Bytes come while nobody waits: from now on the watch may be told of edges only.
+    client.write("2");
+    weft::sleep(5ms);
+    read_one();
+    auto reader = weft::go([&server = server] {
+      std::string got;
+      for (char bytes[100]; got.size() < 6;) got.append(bytes, server.read(bytes));
+      return got;
+    });
+    until_parked(1);
+    ASSERT_EQ(::send(client.fd(), "abc", 3, 0), 3);
+    ASSERT_EQ(::send(client.fd(), "!", 1, MSG_OOB), 1);
+    ASSERT_EQ(::send(client.fd(), "def", 3, 0), 3);
+    EXPECT_TRUE(reader.wait_for(10s));
+    reader.cancel();
+    EXPECT_EQ(outcome([&] { EXPECT_EQ(reader.join(), "abcdef"); }), "done");
+  });
+}
+
 // ---- ends that are not kind
 
 TEST_P(Tcp, AResetWhileWritingIsAnError) {
