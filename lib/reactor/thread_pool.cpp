@@ -72,10 +72,12 @@ void thread_pool::crew::start_thread_if_needed(const std::shared_ptr<crew>& in) 
   if (in->queued < in->idle || in->threads >= in->most) return;
   try {
 #ifndef _WIN32
-    // Signals are for the program's own threads.
+    // Signals are for the program's own threads; but a fault is of the thread that makes it, and
+    // where it is blocked the program's handler for it would not be called.
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
+    for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     struct restore {
       sigset_t& to;
