@@ -9,6 +9,7 @@
 #include "sched/worker.hpp"
 
 #ifdef __linux__
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -24,10 +25,47 @@ namespace {
   throw std::system_error(-code, std::generic_category(), what);
 }
 
+constexpr auto cannot_open = "weft: cannot open an event loop";
+
+#ifdef __linux__
+
+// With the first loop of the process libuv also opens a pipe, and aborts if it cannot. So the three
+// descriptors of that are tried before: we can throw.
+void make_sure_of_first_descriptors() {
+  static std::atomic<bool> done{false};
+  if (done.load(std::memory_order_relaxed)) return;
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  int ends[2] = {-1, -1};
+  const bool enough = epoll >= 0 && pipe2(ends, O_CLOEXEC) == 0;
+  const int error = errno;
+  for (int each : {epoll, ends[0], ends[1]})
+    if (each >= 0) ::close(each);
+  if (!enough) throw_uv(-error, cannot_open);
+  done.store(true, std::memory_order_relaxed);
+}
+
+void init(uv_loop_t& fresh) {
+  make_sure_of_first_descriptors();
+  fresh.backend_fd = -1;
+  const int code = uv_loop_init(&fresh);
+  if (code == 0) return;
+  constexpr unsigned last_that_leaks = 0x012c02;  // the epoll, if what it opens next fails: 1.44.2
+  if (uv_version() <= last_that_leaks && fresh.backend_fd >= 0) ::close(fresh.backend_fd);
+  throw_uv(code, cannot_open);
+}
+
+#else
+
+void init(uv_loop_t& fresh) {
+  if (int code = uv_loop_init(&fresh)) throw_uv(code, cannot_open);
+}
+
+#endif
+
 }  // namespace
 
 loop::loop() : descriptors_(std::make_unique<poll_set>()) {
-  if (int code = uv_loop_init(&uv_)) throw_uv(code, "weft: cannot open an event loop");
+  init(uv_);
   uv_.data = this;
   try {
     open_handles();
@@ -114,11 +152,10 @@ void loop::forget_wake_ups() noexcept {
 
 // Takes the descriptor over.
 void loop::open_handle(uv_poll_t& handle, int& place, int fd, uv_poll_cb on_event) {
-  constexpr auto what = "weft: cannot open an event loop";
-  if (fd < 0) throw_uv(-errno, what);
+  if (fd < 0) throw_uv(-errno, cannot_open);
   if (int code = uv_poll_init(&uv_, &handle, fd)) {
     ::close(fd);
-    throw_uv(code, what);
+    throw_uv(code, cannot_open);
   }
   place = fd;
   uv_poll_start(&handle, UV_READABLE, on_event);
@@ -138,7 +175,7 @@ void loop::open_handles() {
   edges.events = EPOLLIN | EPOLLET;
   edges.data.fd = wake_fd_;
   if (epoll_ctl(uv_backend_fd(&uv_), EPOLL_CTL_MOD, wake_fd_, &edges) != 0)
-    throw_uv(-errno, "weft: cannot open an event loop");
+    throw_uv(-errno, cannot_open);
 }
 
 void loop::close_handles() noexcept {
@@ -171,8 +208,7 @@ void loop::forget_wake_ups() noexcept {}
 
 void loop::open_handles() {
   uv_timer_init(&uv_, &alarm_);
-  if (int code = uv_async_init(&uv_, &wake_up_, [](uv_async_t*) {}))
-    throw_uv(code, "weft: cannot open an event loop");
+  if (int code = uv_async_init(&uv_, &wake_up_, [](uv_async_t*) {})) throw_uv(code, cannot_open);
   has_wake_up_ = true;
 }
 
