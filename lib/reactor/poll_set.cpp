@@ -130,7 +130,9 @@ void poll_set::leave(loop& on, waiter& from) noexcept {
 
 void poll_set::dispatch(loop& on) noexcept {
   epoll_event events[batch];
-  const int got = epoll_wait(epoll_, events, batch, 0);
+  int got = 0;
+  do got = epoll_wait(epoll_, events, batch, 0);
+  while (got < 0 && errno == EINTR);
   for (int i = 0; i < got; ++i) dispatch_one(on, events[i].data.u64, events[i].events);
 }
 
