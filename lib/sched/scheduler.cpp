@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <system_error>
 
 #include "base/assert.hpp"
 #include "base/forked.hpp"
@@ -26,6 +27,9 @@ scheduler::scheduler(scheduler_config config)
       with_monitor_(config.monitor),
       several_cpus_(config.several_cpus),
       stack_class_(stacks::class_for(config.stack_bytes)),
+      no_stack_(std::make_exception_ptr(
+          std::system_error(std::make_error_code(std::errc::not_enough_memory),
+                            "weft: no memory for the stack of a new fiber"))),
       idle_(config.workers) {
   handlers = std::make_shared<const failure_handlers>(std::move(config.on_failure));
   workers_.reserve(config.workers);

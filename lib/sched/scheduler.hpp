@@ -9,6 +9,7 @@
 //     ended, and with it everything: join() waits until such threads are out.
 #pragma once
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -74,6 +75,8 @@ class scheduler final : public fiber_home {
   injector<control>& overflowed() noexcept { return overflowed_; }
   injector<control>& injected() noexcept { return injected_; }
   std::uint8_t stack_class() const noexcept { return stack_class_; }
+  // What a fiber ends with for which there is no stack.
+  const std::exception_ptr& no_stack() const noexcept { return no_stack_; }
 
   // How many fibers were made ready by threads that are not ours.
   std::uint64_t posts() const noexcept { return posts_.load(std::memory_order_relaxed); }
@@ -103,6 +106,7 @@ class scheduler final : public fiber_home {
   const bool with_monitor_;
   const bool several_cpus_;
   const std::uint8_t stack_class_;
+  const std::exception_ptr no_stack_;  // made beforehand: when it is needed there is no memory
   idle_set idle_;
   // Each on lines of its own: what workers write at every batch, what all read, what threads from
   // outside write.

@@ -3,7 +3,6 @@
 #include "sched/worker.hpp"
 
 #include <mutex>
-#include <system_error>
 
 #include "sched/scheduler.hpp"
 
@@ -97,9 +96,7 @@ departure worker::fiber_main(thread_side& entered) {
 
 void worker::resume_from_main(control& next) noexcept {
   if (next.on == nullptr && !bind_stack(next)) {
-    end_unstarted(next, std::make_exception_ptr(
-                            std::system_error(std::make_error_code(std::errc::not_enough_memory),
-                                              "weft: no memory for the stack of a new fiber")));
+    end_unstarted(next, home_.no_stack());
     return;
   }
   running = &next;
