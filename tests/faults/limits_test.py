@@ -42,7 +42,7 @@ class AddressSpace(unittest.TestCase):
     def test_fibers_beyond_it_fail_and_all_others_are_not_concerned(self):
         """Spawned until there is no stack: that fiber fails with not_enough_memory (or go() with
         bad_alloc), those before it end as they should, and then half as many run again."""
-        for megabytes in (400, 700):
+        for megabytes in (100, 300, 400, 600):
             with self.subTest(megabytes):
                 outcome = run("spawn", before=("prlimit", f"--as={megabytes << 20}"))
                 self.assertEqual(outcome.code, 0, outcome)

@@ -33,12 +33,13 @@ spawned spawn_at_once(std::size_t most, std::size_t batch) {
       ++out.refused;
       break;
     }
-    bool any_ended = false;
-    for (std::size_t i = all.size() - batch; i < all.size(); ++i) {
-      while (standing < all.size() && !all[i].done() && standing < i + 1) weft::yield();
-      any_ended = any_ended || all[i].done();
+    std::size_t ended = 0;
+    while (standing + ended < all.size()) {  // each stands or has failed
+      weft::yield();
+      ended = 0;
+      for (const auto& each : all) ended += each.done();
     }
-    if (any_ended) break;
+    if (ended > 0) break;
   }
   gate.set();
   for (auto& each : all) {

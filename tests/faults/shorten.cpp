@@ -1,7 +1,7 @@
 // Preloaded into a program: its reads and writes of streams move 1 to 7 bytes at a time, or are
 // interrupted. weft makes some calls by syscall(), so that is wrapped as well.
-// Who gets less than it asked for may take it that there is no more, says epoll(7), and wait for the
-// next edge. That does not hold here, so no socket can be watched for edges.
+// Who gets less than it asked for may take it that there is no more, says epoll(7), and wait for
+// the next edge. That does not hold here, so no socket can be watched for edges.
 //   WEFT_SHORTEN=read|write|both   what moves few bytes,
 //   WEFT_SHORTEN_EACH=N            in each N-th call
 //   WEFT_INTERRUPT=N               each N-th call fails with EINTR and does nothing; a connect()
