@@ -1,65 +1,22 @@
 // The n-th allocation fails: whatever was called throws std::bad_alloc, or the child in which it
 // happened does; nothing hangs, ends the process or stays behind.
 #include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "sched/injector.hpp"
+#include "support/failing_new.hpp"
 #include "support/fixture.hpp"
-
-namespace {
-std::atomic<int> until_failure{0};  // 0: none fails
-}  // namespace
-
-// Not inlined: gcc takes a visible malloc() for a mismatch with delete.
-__attribute__((noinline)) void* operator new(std::size_t bytes) {
-  if (until_failure.load(std::memory_order_relaxed) > 0 && until_failure.fetch_sub(1) == 1)
-    throw std::bad_alloc();
-  void* got = std::malloc(bytes == 0 ? 1 : bytes);
-  if (got == nullptr) throw std::bad_alloc();
-  return got;
-}
-__attribute__((noinline)) void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  try {
-    return ::operator new(bytes);
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-__attribute__((noinline)) void operator delete(void* block) noexcept { std::free(block); }
-__attribute__((noinline)) void operator delete(void* block, std::size_t) noexcept {
-  std::free(block);
-}
 
 namespace {
 
 using namespace std::chrono_literals;
+using weft_test::until_failure;
+using weft_test::with_each_failing;
 
 class NoMemory : public weft_test::fiber_fixture {};
 FIBER_SUITE(NoMemory);
-
-// Calls body again and again, with a later allocation failing each time, until none fails.
-template <class Body>
-void with_each_failing(Body body) {
-  for (int round = 0; round < 3; ++round) body();  // what is allocated once is there now
-  int failed = 0;
-  for (int n = 1; n < 500; ++n) {
-    until_failure = n;
-    try {
-      body();
-    } catch (const std::bad_alloc&) {
-      ++failed;
-    }
-    if (until_failure.exchange(0) > 0) {
-      EXPECT_GT(failed, 0);
-      return;
-    }
-  }
-  ADD_FAILURE() << "there is always one more";
-}
 
 // Callables that need the heap, so that their copies fail too.
 const std::string long_text(100, 'x');
