@@ -39,9 +39,8 @@ WEFT_CALL int accept(int fd, raw_address& from) noexcept {
 }
 
 WEFT_CALL int connect(int fd, const raw_address& to) noexcept {
-  if (::connect(fd, to.get(), to.size) == 0) return 0;
-  const int error = errno;
-  return error == EINTR ? -EINPROGRESS : -error;  // interrupted, it goes on by itself
+  const int error = repeat([&] { return ::connect(fd, to.get(), to.size); });
+  return error == -EALREADY ? -EINPROGRESS : error;  // interrupted, it goes on by itself
 }
 
 WEFT_CALL int bind(int fd, const raw_address& to) noexcept {

@@ -64,6 +64,15 @@ class Moves(unittest.TestCase):
                 self.assertGreater(ran.times, 100)
 
 
+class Connecting(unittest.TestCase):
+    @unittest.skipIf(NO_STRACE, NO_STRACE)
+    def test_an_interrupted_connect_that_has_not_begun_is_made_again(self):
+        """The other kind, that goes on by itself, is among the interrupted calls above."""
+        ran = Injected({"connect": "error=EINTR:when=1+2"}, "accept", 10)
+        self.assertEqual(ran.outcome.said, {"answered": 10}, ran.outcome)
+        self.assertEqual(ran.times, 10)
+
+
 class Accepting(unittest.TestCase):
     @unittest.skipIf(NO_STRACE, NO_STRACE)
     def test_a_listener_survives_what_accept_fails_with(self):
