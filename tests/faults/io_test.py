@@ -19,7 +19,7 @@ class Moves(unittest.TestCase):
 
     def test_every_call_moves_a_few_bytes(self):
         """Reads and writes of 1 to 7 bytes: nothing relies on a call that moves all it could."""
-        size = SIZE if FULL else 100_000
+        size = SIZE if FULL else 30_000
         for transport in TRANSPORTS:
             with self.subTest(transport):
                 self.assert_whole(shortened("echo", transport, size, WEFT_SHORTEN="both"), size)
@@ -29,7 +29,7 @@ class Moves(unittest.TestCase):
         for transport in TRANSPORTS:
             for what in ("read", "write"):
                 with self.subTest(transport + " " + what):
-                    self.assert_whole(shortened("echo", transport, 50_000, WEFT_SHORTEN=what), 50_000)
+                    self.assert_whole(shortened("echo", transport, 20_000, WEFT_SHORTEN=what), 20_000)
 
     def test_many_calls_move_a_few_bytes(self):
         """Whole and short calls take turns over 10 MB, so that pieces begin at odd places."""
@@ -47,8 +47,8 @@ class Moves(unittest.TestCase):
     def test_short_and_interrupted_calls_together(self):
         for transport in TRANSPORTS:
             with self.subTest(transport):
-                outcome = shortened("echo", transport, 50_000, WEFT_SHORTEN="both", WEFT_INTERRUPT=2)
-                self.assert_whole(outcome, 50_000)
+                outcome = shortened("echo", transport, 20_000, WEFT_SHORTEN="both", WEFT_INTERRUPT=2)
+                self.assert_whole(outcome, 20_000)
 
     @unittest.skipIf(NO_STRACE, NO_STRACE)
     def test_the_system_interrupts_every_second_call(self):

@@ -21,7 +21,7 @@ exec "$@"
 class Loss(unittest.TestCase):
     def test_everything_arrives_whole(self):
         """Both ways at once, with retransmissions, so with pieces of odd sizes at odd times."""
-        size = 20_000_000 if FULL else 5_000_000
+        size = 20_000_000 if FULL else 2_000_000
         outcome = run("echo", "tcp", size, before=("unshare", "--net", "sh", "-c", LOSSY, "sh"))
         self.assertEqual(outcome.code, 0, outcome)
         self.assertEqual(outcome.said, {"bytes": size, "equal": "yes", "leaked": 0})

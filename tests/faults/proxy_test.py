@@ -157,12 +157,12 @@ class Proxied(unittest.TestCase):
         self.assertEqual(client["corrupt"] + server["corrupt"], 0)
 
     def test_a_reset_is_an_error_of_its_conversation(self):
-        client, server = self.talk(resetting, 5000)
+        client, server = self.talk(resetting, 20_000)
         self.assertGreater(client["failed"], 0)
         self.assertEqual(client["corrupt"] + server["corrupt"] + client["late"], 0)
 
     def test_an_end_in_the_middle_is_an_error(self):
-        client, server = self.talk(cutting, 5000)
+        client, server = self.talk(cutting, 20_000)
         self.assertGreater(client["failed"], 0)
         self.assertEqual(client["corrupt"] + server["corrupt"], 0)
 

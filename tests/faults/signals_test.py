@@ -66,7 +66,7 @@ class Storm(unittest.TestCase):
             if i % 100 == 0:
                 time.sleep(0.005)  # those that come at once are one
         rounds = sum(each.rounds for each in clients)
-        self.assertGreater(rounds, 100)
+        self.assertGreater(rounds, CLIENTS)
         server.process.send_signal(signal.SIGTERM)
         self.assertEqual(server.process.stdout.readline(), f"stopping {CLIENTS}\n")
         for each in clients:
