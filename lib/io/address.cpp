@@ -60,7 +60,7 @@ address address_access::from(const sockaddr* raw) noexcept {
 address address_access::for_family(address what, address::family of) noexcept {
   constexpr std::array<unsigned char, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   const bool anywhere = what.ip_ == decltype(what.ip_){};
-  if (what.kind_ == of || of == address::family::none) return what;
+  if (what.kind_ == of || what.kind_ == address::family::none) return what;
   if (what.kind_ == address::family::ipv4) {
     what.kind_ = address::family::ipv6;
     if (anywhere) return what;

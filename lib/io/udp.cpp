@@ -1,10 +1,9 @@
 // UDP sockets: a watched descriptor, and how to wait for it.
 // Any fiber sends, receives and closes; a plain thread may close, destroy and set options.
 //
-// (1) One fiber receives, by watch::enter(). Senders are many: a datagram is sent by one call,
-// whole
-//     or not, so they need no order. Only a sender that has to wait takes the write direction, and
-//     others that have to wait queue up for it.
+// (1) One fiber receives, by watch::enter(). Senders are many: a datagram is sent by one call, or
+//     not at all, so they need no order. Only a sender that has to wait takes the write direction,
+//     and others that have to wait queue up for it.
 // (2) Who waits has made its call in vain since it took the direction: the registration may be
 //     edge-triggered (watch.hpp (1)). After a datagram there may be another one, so only an EAGAIN
 //     says that the next call has to wait.
@@ -33,11 +32,11 @@ namespace detail {
 class udp_state final : public watch {
  public:
   // Takes the descriptor over.
-  udp_state(int fd, const address& where) noexcept : watch(fd), bound(where) {}
+  udp_state(int fd, address::family of, const address& where) noexcept
+      : watch(fd), family(of), bound(where) {}
 
-  int family() const noexcept { return bound.kind() == address::family::ipv4 ? AF_INET : AF_INET6; }
-
-  const address bound;
+  const address::family family;
+  const address bound;             // for the texts of errors
   bool may_receive = true;         // of who has entered the read direction: see (2)
   binary_semaphore sends_next{1};  // whose turn it is to wait until it can send
 };
@@ -142,7 +141,7 @@ int open_udp(const address& on, const udp_options& how, udp_state*& made) {
   raw_address name;
   if (error == 0) error = calls::local_name(fd.get(), name);
   if (error != 0) return error;
-  made = new udp_state(fd.get(), address_access::from(name.get()));
+  made = new udp_state(fd.get(), on.kind(), address_access::from(name.get()));
   fd.release();
   return 0;
 }
@@ -174,8 +173,7 @@ void udp_socket::send_to(const void* from, std::size_t n, const address& to) {
   detail::control& self = detail::begin_io("send_to()");
   const detail::udp_hold in(state_.get(), "send from");
   if (to.kind() == address::family::none) detail::throw_socket_error(-EINVAL, "send to", to);
-  const detail::raw_address raw =
-      address_access::raw(address_access::for_family(to, in->bound.kind()));
+  const detail::raw_address raw = address_access::raw(address_access::for_family(to, in->family));
   detail::send_datagram(in, self, from, n, &raw, to, "send to");
 }
 
@@ -218,7 +216,7 @@ void udp_socket::connect(const address& peer) {
   const detail::udp_hold in(state_.get(), "connect");
   int error = -EINVAL;
   if (peer.kind() != address::family::none) {
-    const address to = address_access::for_family(peer, in->bound.kind());
+    const address to = address_access::for_family(peer, in->family);
     error = detail::calls::connect(in.fd(), address_access::raw(to));
   }
   if (error != 0) detail::throw_socket_error(error, "connect to", peer);
@@ -296,17 +294,17 @@ void udp_socket::leave_group(const address& group, const std::string& interface)
 void udp_socket::set_multicast_interface(const std::string& interface) {
   const detail::udp_hold in(state_.get(), "set an option of");
   const unsigned number = detail::interface_of(interface);
-  detail::check(detail::calls::set_multicast_interface(in.fd(), in->family(), number), in);
+  detail::check(detail::calls::set_multicast_interface(in.fd(), in->family, number), in);
 }
 
 void udp_socket::set_multicast_ttl(int hops) {
   const detail::udp_hold in(state_.get(), "set an option of");
-  detail::check(detail::calls::set_multicast_ttl(in.fd(), in->family(), hops), in);
+  detail::check(detail::calls::set_multicast_ttl(in.fd(), in->family, hops), in);
 }
 
 void udp_socket::set_multicast_loopback(bool on) {
   const detail::udp_hold in(state_.get(), "set an option of");
-  detail::check(detail::calls::set_multicast_loopback(in.fd(), in->family(), on), in);
+  detail::check(detail::calls::set_multicast_loopback(in.fd(), in->family, on), in);
 }
 
 int udp_socket::fd() const noexcept {

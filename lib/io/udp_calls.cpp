@@ -49,10 +49,10 @@ ipv6_mreq request6(const raw_address& group, unsigned interface) noexcept {
 
 // The option of its family decides; one for IPv6 takes the other as well where it has IPv4, too.
 template <class Value4, class Value6>
-int set_for(int family, int fd, int name4, const Value4& value4, int name6,
+int set_for(address::family of, int fd, int name4, const Value4& value4, int name6,
             const Value6& value6) noexcept {
   const int error4 = set(fd, IPPROTO_IP, name4, value4);
-  return family == AF_INET ? error4 : set(fd, IPPROTO_IPV6, name6, value6);
+  return of == address::family::ipv4 ? error4 : set(fd, IPPROTO_IPV6, name6, value6);
 }
 
 }  // namespace
@@ -109,20 +109,20 @@ WEFT_CALL int leave_group(int fd, const raw_address& group, unsigned interface) 
              : set(fd, IPPROTO_IPV6, IPV6_LEAVE_GROUP, request6(group, interface));
 }
 
-WEFT_CALL int set_multicast_interface(int fd, int family, unsigned interface) noexcept {
+WEFT_CALL int set_multicast_interface(int fd, address::family of, unsigned interface) noexcept {
   ip_mreqn by_number{};
   by_number.imr_ifindex = static_cast<int>(interface);
-  return set_for(family, fd, IP_MULTICAST_IF, by_number, IPV6_MULTICAST_IF,
+  return set_for(of, fd, IP_MULTICAST_IF, by_number, IPV6_MULTICAST_IF,
                  static_cast<int>(interface));
 }
 
-WEFT_CALL int set_multicast_ttl(int fd, int family, int hops) noexcept {
-  return set_for(family, fd, IP_MULTICAST_TTL, hops, IPV6_MULTICAST_HOPS, hops);
+WEFT_CALL int set_multicast_ttl(int fd, address::family of, int hops) noexcept {
+  return set_for(of, fd, IP_MULTICAST_TTL, hops, IPV6_MULTICAST_HOPS, hops);
 }
 
-WEFT_CALL int set_multicast_loopback(int fd, int family, bool on) noexcept {
+WEFT_CALL int set_multicast_loopback(int fd, address::family of, bool on) noexcept {
   const int value = on ? 1 : 0;
-  return set_for(family, fd, IP_MULTICAST_LOOP, value, IPV6_MULTICAST_LOOP, value);
+  return set_for(of, fd, IP_MULTICAST_LOOP, value, IPV6_MULTICAST_LOOP, value);
 }
 
 WEFT_CALL unsigned interface_number(const char* name) noexcept { return if_nametoindex(name); }

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <weft/address.hpp>
 
 #include "io/socket_calls.hpp"
 
@@ -18,9 +19,9 @@ int join_group(int fd, const raw_address& group, unsigned interface) noexcept;
 int leave_group(int fd, const raw_address& group, unsigned interface) noexcept;
 
 // Of a socket of this family; one for IPv6 may have both.
-int set_multicast_interface(int fd, int family, unsigned interface) noexcept;
-int set_multicast_ttl(int fd, int family, int hops) noexcept;
-int set_multicast_loopback(int fd, int family, bool on) noexcept;
+int set_multicast_interface(int fd, address::family of, unsigned interface) noexcept;
+int set_multicast_ttl(int fd, address::family of, int hops) noexcept;
+int set_multicast_loopback(int fd, address::family of, bool on) noexcept;
 
 unsigned interface_number(const char* name) noexcept;  // 0 if there is none
 

@@ -1,4 +1,4 @@
-// One request of the loop's that ends in a callback (a file operation, work for a thread), as a wait.
+// One request of the loop's that ends in a callback (work for a thread of its pool), as a wait.
 //
 // (1) The request and its buffers belong to the fiber's frame, so the fiber leaves only after the
 //     callback ran. Cancellation asks libuv to drop what has not begun; what has begun is awaited.

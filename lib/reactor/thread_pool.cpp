@@ -129,6 +129,7 @@ thread_pool::thread_pool(unsigned most, at_end unfinished)
 
 thread_pool::~thread_pool() {
   std::list<crew::member> awaited;
+  bool some_stay = false;
   {
     std::lock_guard<std::mutex> hold(crew_->lock);
     WEFT_CHECK(crew_->jobs.empty());
@@ -137,13 +138,14 @@ thread_pool::~thread_pool() {
       const auto each = at++;
       if (each->busy && unfinished_ == at_end::leave_behind) {
         each->thread.detach();
-        stay_loaded();
+        some_stay = true;
       } else {
         awaited.splice(awaited.end(), crew_->members, each);
       }
     }
   }
   crew_->more.notify_all();
+  if (some_stay) stay_loaded();
   for (crew::member& each : awaited) each.thread.join();
 }
 

@@ -4,7 +4,8 @@
 //
 // (1) A job belongs to who submits it. Once run() is called the pool does not touch it any more, so
 //     a job may end, or free itself, in there. One of execute() lives in the frame of the fiber
-//     that waits for it: nothing of it is touched after its waiter was claimed.
+//     that waits for it: nothing of it is touched once the lock is free under which the waiter was
+//     claimed.
 // (2) Jobs beyond the limit queue up in order; a job that has not begun can be withdrawn.
 // (3) The threads share what they use with the pool, and keep it. So one whose job does not end may
 //     outlive the pool, if the jobs need nothing else of it.

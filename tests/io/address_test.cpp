@@ -75,4 +75,30 @@ TEST(Address, SurvivesTheSystemsForm) {
     EXPECT_EQ(access::from(access::raw(each).get()), each) << each;
 }
 
+TEST(Address, Ipv4InsideIpv6ComesOutOfTheSystemAsIpv4) {
+  using access = weft::detail::address_access;
+  const address mapped("::ffff:10.1.2.3", 80);
+  EXPECT_EQ(mapped.kind(), address::family::ipv6) << "what was written stays";
+  EXPECT_EQ(access::from(access::raw(mapped).get()), address("10.1.2.3", 80));
+  const address v6("2001:db8::1", 80);
+  EXPECT_EQ(access::from(access::raw(v6).get()), v6);
+}
+
+TEST(Address, FitsTheFamilyOfASocketWhereItCan) {
+  using access = weft::detail::address_access;
+  constexpr auto v4 = address::family::ipv4;
+  constexpr auto v6 = address::family::ipv6;
+  const address four("10.1.2.3", 80);
+  const address mapped("::ffff:10.1.2.3", 80);
+  const address six("2001:db8::1", 80);
+  EXPECT_EQ(access::for_family(four, v4), four);
+  EXPECT_EQ(access::for_family(four, v6), mapped);
+  EXPECT_EQ(access::for_family(mapped, v4), four);
+  EXPECT_EQ(access::for_family(mapped, v6), mapped);
+  EXPECT_EQ(access::for_family(six, v4), six) << "no such socket reaches it";
+  EXPECT_EQ(access::for_family(address("0.0.0.0", 80), v6), address("::", 80));
+  EXPECT_EQ(access::for_family(address("::", 80), v4), address("0.0.0.0", 80));
+  EXPECT_EQ(access::for_family(address(), v6), address());
+}
+
 }  // namespace

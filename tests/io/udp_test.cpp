@@ -323,6 +323,11 @@ TEST_P(Udp, ASocketForOneFamilyDoesNotReachTheOther) {
               std::errc::address_family_not_supported);
     v4.send_to("mapped", address("::ffff:127.0.0.1", v4.local_address().port()));
     EXPECT_EQ(take(v4), "mapped");
+    udp_socket inside_v6("::ffff:127.0.0.1", 0);
+    inside_v6.send_to("to v4", v4.local_address());
+    EXPECT_EQ(take(v4), "to v4");
+    v4.send_to("back", inside_v6.local_address());
+    EXPECT_EQ(take(inside_v6), "back");
     udp_socket shares("0.0.0.0", v6.local_address().port());  // the port is free for IPv4
   });
 }
