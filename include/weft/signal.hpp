@@ -7,9 +7,10 @@
 //
 // A signal that is waited for does not do any more what it does by default, such as ending the
 // program: from the first wait_signal() for it until the last runtime has ended, and while a
-// signal_listener for it lives. After that it does again what it did before. A handler that the
-// program had installed before is called all the same; one that it installs later takes the signal
-// away from weft. Signals that are blocked in all threads never come.
+// signal_listener for it lives. After that it does again what it did before. So a program that may
+// be sent one at any time makes its signal_listener first. A handler that the program had installed
+// before is called all the same; one that it installs later takes the signal away from weft.
+// Signals that are blocked in all threads never come.
 //
 // As in POSIX signals are not counted: those of one number that come before anyone looks are one.
 //

@@ -159,7 +159,7 @@ void child::end() noexcept {
     if (current_fiber() != nullptr) await_end();
   } catch (...) {
   }
-  block_until_end();
+  if (!reap()) block_until_end();
 }
 
 namespace {

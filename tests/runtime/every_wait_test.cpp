@@ -195,6 +195,14 @@ std::vector<wait> io_waits() {
        })},
       {"tcp_stream::write",
        tcp_call([](weft::tcp_stream& stream) { stream.write(std::string(64 << 20, 'x')); })},
+      {"wait_signal", plain([] { weft::wait_signal({SIGUSR1}); })},
+      {"signal_listener::next",
+       on_a<weft::signal_listener>([](auto& heard) { heard.next(); }, std::vector<int>{SIGUSR1})},
+      {"process::wait",
+       [] {
+         auto other = std::make_shared<weft::process>(weft::spawn_process({"sleep", "1000"}));
+         return [other] { other->wait(); };
+       }},
   };
 }
 
