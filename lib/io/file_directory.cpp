@@ -117,8 +117,6 @@ void directory_closer::operator()(walk_state* state) const noexcept { delete sta
 
 }  // namespace detail
 
-using detail::control;
-
 directory open_directory(const std::string& path) {
   detail::begin_path_call("open_directory()", "list", path);
   directory made;
