@@ -172,9 +172,10 @@ TEST_P(Directory, CancellationAndDeadlinesLoseNoEntry) {
       EXPECT_THROW(weft::with_timeout(3ms, take), weft::timed_out);
     }
     EXPECT_GT(seen.size(), 0u);
-    for (int round = 0; !over; ++round) {
+    int round = 0;
+    while (!over) {
       auto fiber = weft::go(take);
-      if (round % 2 == 0) weft::yield();
+      if (++round % 2 == 0) weft::yield();
       fiber.cancel();
       fiber.wait();
       if (round == 100) take();
