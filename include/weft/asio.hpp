@@ -29,7 +29,8 @@
 // OpenSSL keeps its queue of errors for each thread, and a fiber may go on on another thread. That
 // is safe, for ssl::stream empties the queue before each call of OpenSSL, reads it right after, and
 // waits only when it has done so. What OpenSSL calls back (verification, passwords) must not park:
-// a no_suspend_guard there says so. Who calls OpenSSL directly does as ssl::stream does.
+// a no_suspend_guard there says so. Who calls OpenSSL directly does as ssl::stream does. Beast's
+// masks come of a thread_local generator, which is not held while it waits, either.
 #pragma once
 
 #include <array>
