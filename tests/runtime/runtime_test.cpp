@@ -269,19 +269,22 @@ TEST_P(Runtime, ABlockingCallThatHasBegunIsWaitedFor) {
 // Whether the job is dropped, waited for or over: its caller comes back, and not before its end.
 TEST_P(Runtime, CancellationMeetsBlockingWork) {
   inside([] {
-    for (int round = 0; round < 5000 / weft_test::slowness; ++round) {
-      std::atomic<int> running{0};
+    for (int round = 0; round < 20'000 / weft_test::slowness; ++round) {
+      std::atomic<bool> begun{false};
+      std::atomic<bool> over{false};
       auto caller = weft::go([&] {
         weft::blocking([&] {
-          ++running;
-          for (int i = 0; i < round % 1000; ++i) running.load();
-          --running;
+          begun = true;
+          for (int i = 0; i < round * 7 % 5000; ++i) over.load();
+          over = true;
         });
       });
-      for (int i = 0; i < round % 5; ++i) weft::yield();
+      if (round % 4 != 0) {
+        while (!begun) weft::yield();
+      }
       caller.cancel();
       caller.wait();
-      ASSERT_EQ(running, 0);
+      ASSERT_EQ(begun, over);
     }
   });
 }
