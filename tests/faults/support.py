@@ -13,7 +13,7 @@ PROGRAM = sys.argv[1]
 SHORTEN = sys.argv[2]
 FULL = bool(os.environ.get("WEFT_FAULTS_FULL"))  # the whole sizes, for a run by hand
 
-SECONDS = 100  # for one program: a hang is a failure
+SECONDS = 600 if FULL else 100  # for one program: a hang is a failure
 
 
 def parsed(text):
