@@ -80,6 +80,7 @@ class scheduler final : public fiber_home {
 
   // How many fibers were made ready by threads that are not ours.
   std::uint64_t posts() const noexcept { return posts_.load(std::memory_order_relaxed); }
+  bool several_cpus() const noexcept { return several_cpus_; }
   // One worker at a time lingers, and none where it would keep the others from running.
   bool try_linger() noexcept {
     return several_cpus_ && !lingers_.load(std::memory_order_relaxed) &&

@@ -117,6 +117,7 @@ class worker final : public carrier {
   control* take_oldest_fresh(nanos now) noexcept;
   control* take_from(injector<control>& queue, std::size_t most) noexcept;
   control* search() noexcept;
+  control* rest_after_theft() noexcept;
   control* linger() noexcept;
   control* steal_from(worker& victim) noexcept;
   void found_work() noexcept;
@@ -158,6 +159,8 @@ class worker final : public carrier {
   std::uint64_t posts_then_ = 0;      // when it last thought of lingering
   unsigned lingered_in_vain_ = 0;     // times in a row
   unsigned posts_to_sleep_over_ = 0;  // before it lingers again
+  nanos stole_at_ = 0;                // 0: it has searched since
+  unsigned thefts_in_vain_ = 0;       // times in a row
   bool gathering_ = false;
   nanos last_oldest_ = 0;
   bool searching_ = false;

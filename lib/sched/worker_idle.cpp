@@ -26,6 +26,11 @@ constexpr nanos shared_wake_period = 250'000;
 // run lately. Where that guess is wrong the monitor corrects it.
 constexpr nanos worth_a_wake = 100'000;
 
+// From a theft to the next search. A theft with all around it takes about half as long.
+constexpr nanos worth_a_theft = 2'000;
+constexpr nanos shortest_rest = 1'000;
+constexpr unsigned most_thefts_in_vain = 6;  // then it rests for 64 us
+
 constexpr nanos linger_time = 50'000;
 constexpr unsigned most_in_vain = 6;  // then 63 posts are slept over
 
@@ -120,14 +125,36 @@ control* worker::search() noexcept {
   const unsigned count = home_.worker_count();
   if (count == 1) return nullptr;
   if (!searching_ && !(searching_ = home_.idle().try_search())) return nullptr;
+  if (control* next = rest_after_theft()) return next;
   random_ ^= random_ << 13, random_ ^= random_ >> 17, random_ ^= random_ << 5;  // xorshift32
   for (unsigned i = 0; i < count; ++i) {
     worker& victim = home_.at((random_ + i) % count);
     if (&victim == this) continue;
     if (control* got = steal_from(victim)) {
       worker_counters::bump(counters_.steals);
+      stole_at_ = coarse_now;
       return got;
     }
+  }
+  return nullptr;
+}
+
+// Whoever takes one small fiber after another from the worker that makes them helps nobody: they
+// take from each other the lines that both write to, queue and registry, and each fiber costs ten
+// times what it cost one of them alone. So a thief that is back too soon leaves the others alone
+// for a while, longer each time; what has piled up by then may be worth it. It stays a searcher
+// meanwhile, so that no other thief is woken instead.
+control* worker::rest_after_theft() noexcept {
+  if (stole_at_ == 0) return nullptr;
+  const bool paid = coarse_now - stole_at_ >= worth_a_theft;
+  stole_at_ = 0;
+  thefts_in_vain_ = paid ? 0 : std::min(thefts_in_vain_ + 1, most_thefts_in_vain);
+  if (paid || !home_.several_cpus()) return nullptr;
+  const nanos end = coarse_now + (shortest_rest << thefts_in_vain_);
+  while (coarse_now < end && !inbox_filled_.load(std::memory_order_relaxed)) {
+    for (int pause = 0; pause < 8; ++pause) cpu_relax();
+    if (control* next = take_shared()) return next;
+    coarse_now = poller_->now();
   }
   return nullptr;
 }
