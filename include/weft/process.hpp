@@ -17,7 +17,7 @@
 // takes away the status of these as well: wait() throws std::errc::no_child_process then.
 #pragma once
 
-#include <signal.h>
+#include <csignal>
 
 #include <chrono>
 #include <cstddef>

@@ -20,7 +20,7 @@
 //   all. io_error if there is no descriptor left; a wait needs one.
 #pragma once
 
-#include <signal.h>
+#include <csignal>
 
 #include <cstddef>
 #include <initializer_list>

@@ -27,6 +27,10 @@ namespace {
 
 constexpr auto cannot_open = "weft: cannot open an event loop";
 
+// libuv closes past libc. What another thread opens then may have the same number, and to a thread
+// sanitizer, which has not seen the close, that is a race: unless there is an order.
+std::mutex opening_and_closing;
+
 #ifdef __linux__
 
 // With the first loop of the process libuv also opens a pipe, and aborts if it cannot. So the three
@@ -65,6 +69,7 @@ void init(uv_loop_t& fresh) {
 }  // namespace
 
 loop::loop() : descriptors_(std::make_unique<poll_set>()) {
+  std::lock_guard<std::mutex> alone(opening_and_closing);
   init(uv_);
   uv_.data = this;
   try {
@@ -80,6 +85,7 @@ loop::~loop() {
   run_posted();
   while (watch* left = watches_.front()) left->forget_loop();
   descriptors_->close_handle();
+  std::lock_guard<std::mutex> alone(opening_and_closing);
   close_handles();
 }
 

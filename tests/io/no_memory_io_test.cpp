@@ -1,9 +1,11 @@
 // The n-th allocation fails, in whatever waits and in all of I/O: the operation throws
 // std::bad_alloc, or serve() drops the one connection; nothing hangs, ends the process or stays
 // behind, and no byte or value is lost between two operations that succeed.
+#include <atomic>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "io/socket_support.hpp"
@@ -15,7 +17,25 @@ namespace {
 using namespace std::chrono_literals;
 using weft_test::with_each_failing;
 
-class NoMemoryIo : public weft_test::fiber_fixture {};
+class NoMemoryIo : public weft_test::fiber_fixture {
+ protected:
+  // Once all workers have started: each takes its signal stack from the heap, at a time of its own.
+  template <class F>
+  void inside(F body) {
+    fiber_fixture::inside([&] {
+      std::atomic<unsigned> running{0};
+      weft::group all;
+      for (unsigned i = 0; i < GetParam(); ++i) {
+        all.go([&] {
+          ++running;
+          while (running < GetParam()) std::this_thread::yield();  // keeps its worker
+        });
+      }
+      all.wait();
+      body();
+    });
+  }
+};
 FIBER_SUITE(NoMemoryIo);
 
 const std::string long_text(100, 'x');  // on the heap
@@ -57,6 +77,7 @@ TEST_P(NoMemoryIo, AValueThatIsNotSentStaysWithTheSender) {
 
 TEST_P(NoMemoryIo, TimersNeedNone) {
   inside([] {
+    const weft::pin_guard warm_here;
     weft::sleep(1us);
     weft_test::until_failure = 1;
     weft::sleep(1us);
@@ -69,7 +90,7 @@ TEST_P(NoMemoryIo, TimersNeedNone) {
 
 TEST_P(NoMemoryIo, AStartThatFailsLeavesNothing) {
   with_each_failing([&] {
-    inside([] {
+    fiber_fixture::inside([] {
       weft::group all;
       for (int i = 0; i < 20; ++i) all.go([i] { weft::sleep(i * 10us); });
       all.wait();
