@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <weft/detail/bytes.hpp>
@@ -37,7 +38,7 @@ class buffered_reader {
       : from_(&from), limit_(limit) {}
   explicit buffered_reader(Stream&& from, std::size_t limit = default_limit)
       : own_(std::move(from)), limit_(limit) {}
-  buffered_reader(buffered_reader&& other)
+  buffered_reader(buffered_reader&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
       : own_(std::move(other.own_)),
         from_(other.from_),
         limit_(other.limit_),
