@@ -75,6 +75,7 @@ ssize_t write_pipe_pieces(int fd, iovec* pieces, std::size_t count) {
 }  // namespace
 
 const stream_calls of_sockets{&receive, &send, &send_pieces, true, false};
+const stream_calls of_unix_sockets{&receive, &send, &send_pieces, false, false};
 const stream_calls of_pipes{&read_pipe, &write_pipe, &write_pipe_pieces, false, false};
 const stream_calls of_any_fd{&read_any_fd, &write_any_fd, nullptr, false, true};
 
@@ -236,7 +237,7 @@ socket_owner accept_on(socket* listener) {
     spend_io(self, 0);
     if (fd.get() >= 0) {
       socket_owner made(from.name.empty() ? new socket(fd.get(), address_access::from(peer.get()))
-                                          : new socket(fd.get(), from.name, of_sockets));
+                                          : new socket(fd.get(), from.name, from.calls));
       fd.release();
       return made;
     }

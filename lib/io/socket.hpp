@@ -5,8 +5,8 @@
 // (2) may_be_ready belongs to the fiber that has entered the direction. It is false after a call
 //     that moved less than it was asked to: then the next one waits at once, without a call that
 //     would say EAGAIN. Nothing is missed by that, if the end of the stream has an event of its
-//     own. The end of a pipe may come with its last bytes, as one event: so a pipe is read until
-//     it says EAGAIN.
+//     own. The end of a pipe may come with its last bytes, as one event, and a Unix socket stops
+//     short behind a message that carried descriptors: so these are read until they say EAGAIN.
 // (3) Cancellation is delivered before a call moves bytes, or while none are moved: what was read
 //     is always returned.
 // (4) The flags of a descriptor that the program brought may be shared with other processes, as
@@ -34,7 +34,7 @@ struct stream_calls {
   bool shared;     // see (4)
 };
 
-extern const stream_calls of_sockets, of_pipes, of_any_fd;
+extern const stream_calls of_sockets, of_unix_sockets, of_pipes, of_any_fd;
 
 class socket : public watch {
  public:

@@ -4,8 +4,8 @@
 //     the listener made: somebody may have replaced it.
 // (2) Whether a file that is there is alive is asked by connecting to it. Two processes that find
 //     it dead at once may each remove it; only one of them wins the bind after that, but the other
-//     may have removed the file of the first. So the look and the bind are made under an flock of
-//     the directory.
+//     may have removed the file of the first. And one that is bound looks dead until it listens.
+//     So all of that is done under an flock of the directory.
 // (3) A full backlog says EAGAIN at once, and nothing tells when there is room: so it is tried
 //     again, later and later.
 #include <weft/unix.hpp>
@@ -23,6 +23,7 @@
 #include <thread>
 #include <weft/time.hpp>
 
+#include "base/forked.hpp"
 #include "io/file_calls.hpp"
 #include "io/file_name.hpp"
 #include "io/file_pool.hpp"
@@ -52,10 +53,11 @@ raw_address raw_of(const std::string& path, const char* verb) {
 class listening_file final : public socket {
  public:
   listening_file(int fd, const std::string& at, const struct stat& made)
-      : socket(fd, at, of_sockets), device_(made.st_dev), inode_(made.st_ino) {}
+      : socket(fd, at, of_unix_sockets), device_(made.st_dev), inode_(made.st_ino) {}
 
  protected:
   void closing() noexcept override {
+    if (is_forked_child.load(std::memory_order_relaxed)) return;  // it is the parent's
     struct stat now;
     if (::lstat(name.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_)
       ::unlink(name.c_str());
@@ -85,8 +87,7 @@ bool is_dead_socket(const std::string& path, const raw_address& raw) noexcept {
   return probe.get() >= 0 && calls::connect(probe.get(), raw) == -ECONNREFUSED;
 }
 
-int bind_file(int fd, const std::string& path, const raw_address& raw) {
-  const unique_fd held = lock_directory(path);
+int bind_file(int fd, const std::string& path, const raw_address& raw) noexcept {
   const int error = calls::bind(fd, raw);
   if (error != -EADDRINUSE || !is_dead_socket(path, raw)) return error;
   if (::unlink(path.c_str()) != 0) return error;
@@ -97,9 +98,11 @@ int bind_file(int fd, const std::string& path, const raw_address& raw) {
 int listen_at(int fd, const std::string& path, const raw_address& raw,
               const unix_listen_options& how, struct stat& made) {
   if (::fchmod(fd, how.permissions & 0777) != 0) return -errno;  // bind() applies it to the file
-  int error = bind_file(fd, path, raw);
-  if (error == 0) error = calls::listen(fd, how.backlog);
+  const unique_fd held = lock_directory(path);
+  if (const int error = bind_file(fd, path, raw)) return error;
+  int error = calls::listen(fd, how.backlog);
   if (error == 0 && ::lstat(path.c_str(), &made) != 0) error = -errno;
+  if (error != 0) ::unlink(path.c_str());
   return error;
 }
 
@@ -135,7 +138,7 @@ unix_stream connect_unix(const std::string& path) {
     int error = std::min(fd.get(), 0);
     if (error == 0) error = detail::calls::connect(fd.get(), raw);
     if (error == 0) {
-      detail::socket_owner made(new detail::socket(fd.get(), path, detail::of_sockets));
+      detail::socket_owner made(new detail::socket(fd.get(), path, detail::of_unix_sockets));
       fd.release();
       return detail::socket_access::make<unix_stream>(std::move(made));
     }
@@ -168,7 +171,8 @@ std::pair<unix_stream, unix_stream> make_unix_pair() {
   detail::unique_fd first(ends[0]);
   detail::unique_fd second(ends[1]);
   const auto own = [](detail::unique_fd& fd) {
-    detail::socket_owner made(new detail::socket(fd.get(), "a socket pair", detail::of_sockets));
+    detail::socket_owner made(
+        new detail::socket(fd.get(), "a socket pair", detail::of_unix_sockets));
     fd.release();
     return detail::socket_access::make<unix_stream>(std::move(made));
   };

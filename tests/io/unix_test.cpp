@@ -170,6 +170,32 @@ TEST_P(Unix, CloseWakesWhoAccepts) {
   });
 }
 
+// A read stops short behind such a message, although there is more.
+TEST_P(Unix, BytesBehindADescriptorThatWasSentAreRead) {
+  inside([] {
+    auto [reader, writer] = weft::make_unix_pair();
+    auto got = weft::go([&r = reader] { return weft::read_exactly(r, 2); });
+    until_parked(1);
+    alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {};
+    char byte = 'a';
+    iovec one{&byte, 1};
+    msghdr message{};
+    message.msg_iov = &one;
+    message.msg_iovlen = 1;
+    message.msg_control = room;
+    message.msg_controllen = sizeof room;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    const int sent = 0;
+    std::memcpy(CMSG_DATA(header), &sent, sizeof sent);
+    ASSERT_EQ(::sendmsg(writer.fd(), &message, MSG_NOSIGNAL), 1);
+    ASSERT_EQ(::send(writer.fd(), "b", 1, MSG_NOSIGNAL), 1);
+    EXPECT_EQ(got.join(), "ab");
+  });
+}
+
 TEST_P(Unix, ServeHandlesEachConnection) {
   inside([this] {
     auto listener = weft::listen_unix(path);
