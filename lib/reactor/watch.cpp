@@ -139,6 +139,11 @@ void watch::arm(loop& on) noexcept {
     if (waiting_[0] != nullptr) want |= UV_READABLE;
     if (waiting_[1] != nullptr) want |= UV_WRITABLE;
     armed_ = want;
+    if (want == 0 && !open_) {  // arm_failed() has left this to us
+      on_ = nullptr;
+      --holders_;
+      return;
+    }
   }
   if (!open_) {
     if (int code = uv_poll_init(on.uv(), &handle_, fd)) {
@@ -161,7 +166,8 @@ void watch::arm_failed(int code) noexcept {
     error_[at].store(-code, std::memory_order_relaxed);
     woken.take(waiting_[at], at);
   }
-  if (!closed()) {  // otherwise take_down() is on its way and does the same
+  // Otherwise take_down(), or another arm(), is on its way and does the same.
+  if (!closed() && !arm_posted_) {
     on_ = nullptr;
     --holders_;
   }
