@@ -79,8 +79,9 @@ struct signal_hub {
     }
     struct sigaction& before = in.before[number];
     if (sigaction(number, nullptr, &before) != 0) return errno;
-    const bool informed = (before.sa_flags & SA_SIGINFO) != 0;
-    const bool called = !informed && before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN;
+    const bool none = before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN;
+    const bool informed = !none && (before.sa_flags & SA_SIGINFO) != 0;
+    const bool called = !none && !informed;
     if (!is_ours(before)) {  // it is when the program has put us back
       all.with_info[number].store(informed ? before.sa_sigaction : nullptr,
                                   std::memory_order_relaxed);
@@ -99,8 +100,11 @@ struct signal_hub {
     books& in = ledger();
     if (--in.users[number] > 0) return;
     struct sigaction now {};
-    if (sigaction(number, nullptr, &now) == 0 && is_ours(now))
-      sigaction(number, &in.before[number], nullptr);
+    if (sigaction(number, nullptr, &now) != 0 || !is_ours(now)) return;
+    // The first runtime would have had it ignored, had it not found us there.
+    if (number == SIGPIPE && in.before[number].sa_handler == SIG_DFL)
+      in.before[number].sa_handler = SIG_IGN;
+    sigaction(number, &in.before[number], nullptr);
   }
 
   static void remember(int number) noexcept {
