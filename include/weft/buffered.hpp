@@ -69,15 +69,16 @@ class buffered_reader {
   // has no end counts.
   // Throws: io_error, std::errc::message_size, if it is longer than the limit; the bytes stay.
   std::optional<std::string> read_line() {
-    std::size_t length = find("\n", "read_line()");
+    const std::size_t most = limit_ < npos ? limit_ + 1 : limit_;  // with \r
+    std::size_t length = find("\n", most, "read_line()");
     const bool ended = length != npos;
     if (!ended) length = end_ - begin_;
     if (!ended && length == 0) return std::nullopt;
+    const bool with_return = ended && length > 0 && buffer_[begin_ + length - 1] == '\r';
+    if (with_return) --length;
+    if (length > limit_) detail::throw_too_long("read_line()", limit_);
     std::string line = take(length);
-    if (ended) {
-      ++begin_;
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-    }
+    if (ended) begin_ += with_return ? 2 : 1;
     return line;
   }
 
@@ -85,7 +86,7 @@ class buffered_reader {
   // Throws: eof_error if the stream ends before; io_error, std::errc::message_size, if more than
   // the limit comes before it. In both cases the bytes stay.
   std::string read_until(std::string_view delimiter) {
-    const std::size_t length = find(delimiter, "read_until()");
+    const std::size_t length = find(delimiter, limit_, "read_until()");
     if (length == npos) detail::throw_early_end(end_ - begin_, end_ - begin_ + 1);
     return take(length + delimiter.size());
   }
@@ -97,7 +98,7 @@ class buffered_reader {
   // Waits until at least n bytes are buffered, and shows them; fewer only at the end of the stream.
   // Throws: io_error, std::errc::message_size, if n is more than the limit.
   std::string_view peek(std::size_t n) {
-    if (n > std::max(limit_, least_room)) detail::throw_too_long("peek()", limit_);
+    if (n > limit_) detail::throw_too_long("peek()", limit_);
     while (end_ - begin_ < n && fill()) continue;
     return buffered().substr(0, n);
   }
@@ -124,16 +125,16 @@ class buffered_reader {
   static constexpr std::size_t least_room = 4 * 1024;
 
   // Where the delimiter begins, counted from begin_; npos if the stream ends before.
-  std::size_t find(std::string_view delimiter, const char* operation) {
+  std::size_t find(std::string_view delimiter, std::size_t most, const char* operation) {
     for (std::size_t looked_at = 0;;) {
       const std::size_t at = buffered().find(delimiter, looked_at);
       const std::size_t there = end_ - begin_;
-      if (at != std::string_view::npos && at <= limit_) return at;
-      if (at != std::string_view::npos || there >= limit_ + delimiter.size())
-        detail::throw_too_long(operation, limit_);
+      if (at != std::string_view::npos && at <= most) return at;
+      const bool too_many = there >= delimiter.size() && there - delimiter.size() >= most;
+      if (at != std::string_view::npos || too_many) detail::throw_too_long(operation, limit_);
       if (there >= delimiter.size()) looked_at = there - delimiter.size() + 1;
       if (!fill()) {
-        if (there > limit_) detail::throw_too_long(operation, limit_);
+        if (there > most) detail::throw_too_long(operation, limit_);
         return npos;
       }
     }

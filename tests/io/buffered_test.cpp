@@ -81,10 +81,16 @@ TEST(Lines, LongerThanTheLimitAreRefusedAndStay) {
 
 TEST(Lines, OfExactlyTheLimitPass) {
   for (std::size_t size : {1u, 5u, 100u}) {
-    weft::buffered_reader reader(pieces("0123456789\n0123456789", size), 10);
+    weft::buffered_reader reader(pieces("0123456789\n0123456789\r\n0123456789", size), 10);
+    EXPECT_EQ(reader.read_line(), "0123456789");
     EXPECT_EQ(reader.read_line(), "0123456789");
     EXPECT_EQ(reader.read_line(), "0123456789");
   }
+}
+
+TEST(Lines, MayBeWithoutALimit) {
+  weft::buffered_reader reader(pieces("one\n"), static_cast<std::size_t>(-1));
+  EXPECT_EQ(reader.read_line(), "one");
 }
 
 TEST(Lines, OfAnEndlessPeerTakeNoMoreThanTheLimit) {
