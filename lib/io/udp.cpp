@@ -137,6 +137,7 @@ int open_udp(const address& on, const udp_options& how, udp_state*& made) {
   if (how.reuse_port) set(SOL_SOCKET, SO_REUSEADDR, true);
   if (how.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
   if (on.kind() == address::family::ipv6) set(IPPROTO_IPV6, IPV6_V6ONLY, how.ipv6_only);
+  if (error == 0) calls::hear_own_groups_only(fd.get());
   if (error == 0) error = calls::bind(fd.get(), raw);
   raw_address name;
   if (error == 0) error = calls::local_name(fd.get(), name);

@@ -90,14 +90,17 @@ WEFT_CALL ssize_t send_to(int fd, const void* from, std::size_t n, const raw_add
   });
 }
 
-WEFT_CALL int join_group(int fd, const raw_address& group, unsigned interface) noexcept {
-  // Linux gives a socket also what others have joined on its port, unless told not to.
+// Linux gives a socket also what others have joined on its port, unless told not to.
+WEFT_CALL void hear_own_groups_only(int fd) noexcept {
 #ifdef IP_MULTICAST_ALL
   set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 #endif
 #ifdef IPV6_MULTICAST_ALL
   set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
 #endif
+}
+
+WEFT_CALL int join_group(int fd, const raw_address& group, unsigned interface) noexcept {
   return group.get()->sa_family == AF_INET
              ? set(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request(group, interface))
              : set(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, request6(group, interface));

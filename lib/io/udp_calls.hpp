@@ -15,6 +15,7 @@ ssize_t receive_from(int fd, void* to, std::size_t n, raw_address& from, bool& t
 ssize_t send_to(int fd, const void* from, std::size_t n, const raw_address* to) noexcept;
 
 // Interface 0: the system's choice, or the one that the group's address names.
+void hear_own_groups_only(int fd) noexcept;
 int join_group(int fd, const raw_address& group, unsigned interface) noexcept;
 int leave_group(int fd, const raw_address& group, unsigned interface) noexcept;
 
