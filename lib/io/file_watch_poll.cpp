@@ -128,7 +128,7 @@ std::optional<file_event> polling_source::next_inside() {
 }
 
 void polling_source::compare(const stamps& now) {
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> gone;  // by what they were
+  std::multimap<std::pair<std::uint64_t, std::uint64_t>, std::string> gone;  // by what they were
   for (const auto& [name, before] : known_) {
     const auto there = now.find(name);
     if (there == now.end() || !is_same_file(before, there->second))

@@ -241,8 +241,11 @@ struct replacer : writer {
     if (stopped) return 0;
     if (replaces) {
       const bool same_owner = fchown(fd, old.st_uid, old.st_gid) == 0;
+      const bool same_group = same_owner || fchown(fd, static_cast<uid_t>(-1), old.st_gid) == 0;
       // A set-user-ID file must not become one of ours.
-      const mode_t kept = old.st_mode & (same_owner ? 07777 : 0777);
+      mode_t kept = old.st_mode & (same_owner ? 07777 : 0777);
+      // What the old group may do is not for ours; and the old group are among the others now.
+      if (!same_group) kept = (kept & 0700) | (kept & (kept >> 3) & 07);
       if (fchmod(fd, kept) != 0) return fail(-errno, ": set the mode of a temporary file");
     }
     if (to_disk)
