@@ -134,6 +134,10 @@ void wait_for_answer(question& asked, thread_pool& pool) {
     wait.abandon();
     asked.let_go();
     fail(asked.host, error.code());
+  } catch (...) {
+    wait.abandon();
+    asked.let_go();
+    throw;
   }
   if (wait.park() == wake_reason::notified) return;
   {
