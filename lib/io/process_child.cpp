@@ -12,6 +12,7 @@
 #include <vector>
 #include <weft/error.hpp>
 
+#include "base/forked.hpp"
 #include "base/never_destroyed.hpp"
 #include "fiber/shield.hpp"
 #include "io/budget.hpp"
@@ -140,6 +141,7 @@ void child::block_until_end() noexcept {
 }
 
 void child::end() noexcept {
+  if (is_forked_child.load(std::memory_order_relaxed)) return;  // it is the parent's
   {
     std::lock_guard<std::mutex> hold(lock_);
     if (reaped_) return;
