@@ -2,6 +2,7 @@
 #include "reactor/loop.hpp"
 
 #include <system_error>
+#include <thread>
 
 #include "base/assert.hpp"
 #include "reactor/poll_set.hpp"
@@ -82,11 +83,24 @@ loop::loop() : descriptors_(std::make_unique<poll_set>()) {
 
 loop::~loop() {
   std::lock_guard<std::mutex> hold(access_);
-  run_posted();
-  while (watch* left = watches_.front()) left->forget_loop();
+  ends_ = true;
+  detach_watches();
   descriptors_->close_handle();
   std::lock_guard<std::mutex> alone(opening_and_closing);
   close_handles();
+}
+
+void loop::detach_watches() noexcept {
+  for (;;) {
+    // In this order: who has not announced itself by now finds no watch that knows the loop.
+    run_posted();
+    while (watch* left = watches_.front()) left->forget_loop();
+    uv_run(&uv_, UV_RUN_NOWAIT);
+    if (announced_.load(std::memory_order_acquire) != 0)
+      std::this_thread::yield();
+    else if (!any_posted_.load(std::memory_order_acquire))
+      return;
+  }
 }
 
 void loop::poll(nanos until) noexcept {

@@ -13,6 +13,11 @@
 //     where there is none, one uv_timer, rounded up to milliseconds.
 // (6) wake() writes to an eventfd that is watched for edges, so that nobody has to read it. Only
 //     who sets told_to_wake_ writes; poll() does not sleep if it finds it set, and clears it last.
+// (7) What a watch posts may come from any thread, also while the loop ends. Under the watch's
+// lock,
+//     where it still knows the loop, the sender announces itself; the destructor holds access and
+//     waits until all who announced themselves have posted, and runs that. A watch that still knows
+//     the loop has a handle in it, or a task that is announced or posted; so nobody is left then.
 // Rejected: uv_async, which reads its eventfd each time and waits, spinning, for its senders.
 #pragma once
 #include <uv.h>
@@ -52,6 +57,13 @@ class loop final : public poller {
   // otherwise soon. Any thread.
   void execute(task& what) noexcept;
 
+  // The same in two steps, for who does not know that the loop outlives the call, see (7).
+  void announce() noexcept { announced_.fetch_add(1, std::memory_order_relaxed); }
+  void execute_announced(task& what) noexcept {
+    execute(what);
+    announced_.fetch_sub(1, std::memory_order_release);  // pairs with detach_watches()
+  }
+
   // The loop of the worker the calling fiber is on. It may be used after a migration, but is then
   // another worker's.
   static loop& current();
@@ -60,10 +72,12 @@ class loop final : public poller {
   uv_loop_t* uv() noexcept { return &uv_; }
   intrusive_list<watch>& watches() noexcept { return watches_; }
   poll_set& descriptors() noexcept { return *descriptors_; }
+  bool ends() const noexcept { return ends_; }
   void note_busy(int change) noexcept { busy_.fetch_add(change, std::memory_order_relaxed); }
 
  private:
   void run_posted() noexcept;
+  void detach_watches() noexcept;
   void set_alarm(nanos deadline) noexcept;
   bool told_to_wake() const noexcept;
   void forget_wake_ups() noexcept;
@@ -90,6 +104,8 @@ class loop final : public poller {
   spin_lock posted_lock_;
   intrusive_queue<task> posted_;
   std::atomic<bool> any_posted_{false};
+  std::atomic<int> announced_{0};
+  bool ends_ = false;
   std::atomic<int> busy_{0};  // watches that are armed and requests under way
   intrusive_list<watch> watches_;
   std::unique_ptr<poll_set> descriptors_;

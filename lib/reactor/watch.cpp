@@ -94,9 +94,12 @@ ready_state watch::wait(direction which, const char* what, nanos deadline) {
     on = on_;
     error_[at].store(0, std::memory_order_relaxed);
     waiting_[at] = &wait.self();
-    if ((armed_ & bit(which)) == 0 && !arm_posted_) arm_posted_ = post = true;
+    if ((armed_ & bit(which)) == 0 && !arm_posted_) {
+      arm_posted_ = post = true;
+      on->announce();
+    }
   }
-  if (post) on->execute(arm_);
+  if (post) on->execute_announced(arm_);
   const wake_reason why = wait.park_until(deadline);
   if (why != wake_reason::notified) {
     std::lock_guard<spin_lock> hold(lock_);
@@ -130,6 +133,7 @@ bool watch::readable_now() const noexcept {
 void watch::arm(loop& on) noexcept {
   unsigned want = 0;
   int fd = -1;
+  claimed woken;
   {
     std::lock_guard<spin_lock> hold(lock_);
     arm_posted_ = false;
@@ -139,11 +143,13 @@ void watch::arm(loop& on) noexcept {
     if (waiting_[0] != nullptr) want |= UV_READABLE;
     if (waiting_[1] != nullptr) want |= UV_WRITABLE;
     armed_ = want;
-    if (want == 0 && !open_) {  // arm_failed() has left this to us
-      on_ = nullptr;
-      --holders_;
-      return;
-    }
+    const bool useless = want == 0 || on.ends();  // arm_failed(), handle_closed() left it to us
+    if (useless && !open_) let_go_of_loop(woken);
+    if (useless) want = 0;
+  }
+  if (want == 0) {
+    woken.wake();
+    return;
   }
   if (!open_) {
     if (int code = uv_poll_init(on.uv(), &handle_, fd)) {
@@ -166,13 +172,18 @@ void watch::arm_failed(int code) noexcept {
     error_[at].store(-code, std::memory_order_relaxed);
     woken.take(waiting_[at], at);
   }
-  // Otherwise take_down(), or another arm(), is on its way and does the same.
-  if (!closed() && !arm_posted_) {
-    on_ = nullptr;
-    --holders_;
-  }
+  if (!closed() && !arm_posted_) let_go_of_loop(woken);
   hold.unlock();
   woken.wake();
+}
+
+// With access and lock_, while there is no handle and no task of ours is on its way to the loop:
+// otherwise that does it. Whoever still waits, in another runtime, tries again.
+void watch::let_go_of_loop(claimed& woken) noexcept {
+  on_ = nullptr;
+  armed_ = 0;
+  for (unsigned at = 0; at < 2; ++at) woken.take(waiting_[at], at);
+  --holders_;
 }
 
 void watch::set_events(unsigned events) noexcept {
@@ -269,8 +280,9 @@ void watch::close() noexcept {
   if (on == nullptr) {
     settle(hold);
   } else {
+    on->announce();
     hold.unlock();
-    on->execute(close_);
+    on->execute_announced(close_);
   }
   woken.wake();
   // The caller holds the watch, so settle() has not freed it.
@@ -324,7 +336,7 @@ void watch::settle(std::unique_lock<spin_lock>& hold) noexcept {
 
 // With access, once, after closed_ was set.
 void watch::take_down() noexcept {
-  if (open_) close_handle();
+  if (open_ && !closing_) close_handle();
   std::unique_lock<spin_lock> hold(lock_);
   on_ = nullptr;  // libuv forgot the number in uv_close()
   if (!open_) --holders_;
@@ -335,25 +347,20 @@ void watch::close_handle() noexcept {
   loop& on = *static_cast<loop*>(handle_.loop->data);
   if (started_ != 0) on.note_busy(-1);
   started_ = 0;  // uv_close() stops it
+  closing_ = true;
   intrusive_list<watch>::erase(*this);
   uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
            [](uv_handle_t* handle) { static_cast<watch*>(handle->data)->handle_closed(); });
 }
 
 void watch::handle_closed() noexcept {
-  open_ = false;
+  open_ = closing_ = false;
   claimed woken;
   std::unique_lock<spin_lock> hold(lock_);
-  if (!closed()) {  // only the loop went; whoever still waits, in another runtime, tries again
-    on_ = nullptr;
-    armed_ = 0;
-    arm_posted_ = false;
-    for (unsigned at = 0; at < 2; ++at) {
-      ready_[at] = true;
-      woken.take(waiting_[at], at);
-    }
-  }
-  --holders_;
+  if (on_ == nullptr)
+    --holders_;  // take_down() has been here
+  else if (!closed() && !arm_posted_)
+    let_go_of_loop(woken);  // only the loop ends
   settle(hold);
   woken.wake();
 }

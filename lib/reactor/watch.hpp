@@ -13,7 +13,8 @@
 // (2) lock_ guards everything but the uv handle; a waiter is claimed under it (waitable.hpp (4)).
 //     The handle is touched only with access to the loop, never under lock_.
 // (3) The loop is that of the worker where the first wait happens. A fiber elsewhere needs it only
-//     to arm a direction that is not armed. When the loop ends, the next wait takes another.
+//     to arm a direction that is not armed. When the loop ends, the next wait takes another. A task
+//     is announced to the loop under lock_, so that the loop does not end before it ran.
 // (4) Who makes system calls on the descriptor is inside: one for each direction, any number else.
 //     The number is given back to the system only when nobody is inside and the loop has forgotten
 //     it, so neither a call nor an event can hit a later descriptor of the same number.
@@ -102,6 +103,7 @@ class watch : public list_hook {
 
   void arm(loop& on) noexcept;
   void arm_failed(int code) noexcept;
+  void let_go_of_loop(claimed& woken) noexcept;
   void take_down() noexcept;
   void close_handle() noexcept;
   void handle_closed() noexcept;
@@ -133,6 +135,7 @@ class watch : public list_hook {
   unsigned armed_ = 0;
 
   bool open_ = false;  // the uv handle, like what follows: with access only
+  bool closing_ = false;
   unsigned started_ = 0;
   bool on_edges_ = false;
   uv_poll_t handle_;
