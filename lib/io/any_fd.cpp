@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <weft/time.hpp>
 
 #include "io/file_calls.hpp"
 #include "io/file_pool.hpp"
@@ -13,7 +15,17 @@ namespace {
 
 constexpr std::size_t place_step = 256 * 1024;  // bytes copied before others get a turn
 constexpr std::size_t pool_step = 1024 * 1024;  // bytes between two looks at cancellation
-constexpr std::size_t terminal_step = 4 * 1024;
+constexpr std::size_t device_step = 4 * 1024;
+
+// A call by a descriptor of our own, or -EOPNOTSUPP if there can be none.
+template <class Call>
+ssize_t with_own(int fd, direction which, Call call) {
+  if (calls::is_nonblocking(fd)) return call(fd);
+  const unique_fd own(calls::open_again(fd, which));
+  if (own.get() >= 0) return call(own.get());
+  if (own.get() == -ENXIO && which == direction::write) return -EPIPE;  // a FIFO nobody reads
+  return -EOPNOTSUPP;
+}
 
 ssize_t read_other(int fd, void* to, std::size_t n) {
   const ssize_t got = calls::read_now(fd, to, std::min(n, place_step));
@@ -26,7 +38,8 @@ ssize_t read_other(int fd, void* to, std::size_t n) {
   if (got != -EOPNOTSUPP) return got;
   const int ready = calls::ready_now(fd, direction::read);
   if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
-  return calls::read(fd, to, n);
+  const ssize_t own = with_own(fd, direction::read, [&](int by) { return calls::read(by, to, n); });
+  return own == -EOPNOTSUPP ? calls::read(fd, to, n) : own;
 }
 
 ssize_t write_other(int fd, const void* from, std::size_t n) {
@@ -37,8 +50,12 @@ ssize_t write_other(int fd, const void* from, std::size_t n) {
     if (got == -EAGAIN) return got;
     const int ready = calls::ready_now(fd, direction::write);
     if (ready <= 0) return ready < 0 ? ready : -EAGAIN;
-    step = terminal_step;
-    if (calls::is_nonblocking(fd)) return calls::write(fd, from, std::min(n, step));
+    step = device_step;
+    const ssize_t own = with_own(fd, direction::write,
+                                 [&](int by) { return calls::write(by, from, std::min(n, step)); });
+    // A terminal may have room, and yet not for a newline, which is two bytes to it.
+    if (own == -EAGAIN) sleep(std::chrono::milliseconds(1));
+    if (own != -EOPNOTSUPP) return own;
   }
   return in_file_pool("write", [&] { return calls::write(fd, from, std::min(n, step)); });
 }

@@ -10,6 +10,9 @@
 // (4) Everything else is guarded by the lock of the books.
 // (5) What wait_signal() has returned is remembered for the whole process, what a listener has
 //     returned in the listener. A signal is there if its count is another than the remembered one.
+// (6) The program's own handler is called last. It may have been installed over ours, and pass on
+// to
+//     what was there before: then ours comes again with the same signal, and returns at once.
 // Rejected: signalfd, for it wants the signals blocked in every thread of the program, also in
 // those that were there before. A thread that waits in sigwait(), for the same reason. One
 // descriptor for all: somebody would have to empty it after all others have seen it.

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "io/direct_calls.hpp"
 
@@ -176,6 +178,35 @@ WEFT_CALL bool is_nonblocking(int fd) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
   return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
+
+#ifdef __linux__
+
+namespace {
+
+bool can_open_again(int fd) noexcept {
+  struct stat about;
+  if (::fstat(fd, &about) != 0) return false;
+  if (S_ISFIFO(about.st_mode)) return true;
+  // To open the other end of a pseudo-terminal would make a new pair.
+  unsigned number = 0;
+  return S_ISCHR(about.st_mode) && is_terminal(fd) && ::ioctl(fd, TIOCGPTN, &number) != 0;
+}
+
+}  // namespace
+
+WEFT_CALL int open_again(int fd, direction which) noexcept {
+  if (!can_open_again(fd)) return -EOPNOTSUPP;
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  const int access = which == direction::read ? O_RDONLY : O_WRONLY;
+  return repeat([&] { return ::open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); });
+}
+
+#else
+
+int open_again(int, direction) noexcept { return -EOPNOTSUPP; }
+
+#endif
 
 WEFT_CALL bool is_open(int fd) noexcept { return ::fcntl(fd, F_GETFD) >= 0; }
 

@@ -62,6 +62,12 @@ int ready_now(int fd, direction which) noexcept;
 
 bool is_file(int fd) noexcept;  // has offsets: a regular file, a block device, a directory
 bool is_nonblocking(int fd) noexcept;
+
+// The terminal or FIFO behind the descriptor, opened once more, non-blocking: the flags of the
+// first stay as they are. -EOPNOTSUPP if it is something else, or another error if the system
+// refuses.
+int open_again(int fd, direction which) noexcept;
+
 bool is_open(int fd) noexcept;
 bool is_terminal(int fd) noexcept;
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include <atomic>
@@ -232,6 +233,52 @@ TEST_P(Fd, TerminalsNeverBlockTheThread) {
     while (got < lines * 12) got += read_some(screen, 4096).size();  // "\n" becomes "\r\n"
     EXPECT_EQ(got, lines * 12);
     writer.join();
+    ::close(program);
+    ::close(screen);
+  });
+}
+
+// Nobody makes room. Neither the thread nor a thread of the pool may be held by that.
+TEST_P(Fd, WritersToAFullTerminalOrFifoCanBeStopped) {
+  const std::string text(1'000'000, '\n');
+  const auto fill = [&](int fd) {
+    std::vector<weft::fiber<void>> writers;
+    for (int i = 0; i < 6; ++i) writers.push_back(weft::go([&, fd] { weft::write(fd, text); }));
+    weft::sleep(5ms);
+    for (auto& each : writers) each.cancel();
+    for (auto& each : writers) EXPECT_THROW(each.join(), weft::fiber_cancelled);
+  };
+  inside([&] {
+    int screen = -1;
+    int program = -1;
+    ASSERT_EQ(openpty(&screen, &program, nullptr, nullptr, nullptr), 0);
+    fill(program);
+    ::close(program);
+    ::close(screen);
+    const std::string directory = weft::make_temp_directory();
+    const std::string path = directory + "/fifo";
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    const int fifo = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    fill(fifo);
+    ::close(fifo);
+    weft::remove_all(directory);
+  });
+}
+
+// Both see that there is something to read; one of them finds nothing any more.
+TEST_P(Fd, ReadersOfOneTerminalDoNotBlockEachOther) {
+  inside([&] {
+    int screen = -1;
+    int program = -1;
+    ASSERT_EQ(openpty(&screen, &program, nullptr, nullptr, nullptr), 0);
+    std::vector<weft::fiber<std::string>> readers;
+    for (int i = 0; i < 4; ++i) readers.push_back(weft::go([=] { return read_some(program); }));
+    until_parked(4);
+    for (int i = 0; i < 4; ++i) {
+      weft::write(screen, "a line\n");
+      weft::sleep(1ms);
+    }
+    for (auto& each : readers) EXPECT_EQ(each.join(), "a line\n");
     ::close(program);
     ::close(screen);
   });

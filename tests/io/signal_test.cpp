@@ -272,6 +272,30 @@ TEST_P(Signal, AHandlerInstalledLaterStays) {
   signal(SIGUSR1, SIG_DFL);
 }
 
+struct sigaction under_the_chain;
+
+void pass_on(int number, siginfo_t* info, void* where) {
+  under_the_chain.sa_sigaction(number, info, where);
+}
+
+// What another library installed over ours passes on to it, and ours to what it found.
+TEST_P(Signal, AHandlerThatPassesOnEndsTheChain) {
+  inside([] {
+    std::optional<weft::signal_listener> one(std::in_place, std::initializer_list<int>{SIGUSR1});
+    struct sigaction over {};
+    over.sa_sigaction = pass_on;
+    over.sa_flags = SA_SIGINFO;
+    sigaction(SIGUSR1, &over, &under_the_chain);
+    one.reset();
+    weft::signal_listener two{SIGUSR1};
+    raise(SIGUSR1);
+    EXPECT_EQ(two.next(), SIGUSR1);
+    raise(SIGUSR1);
+    EXPECT_EQ(two.next(), SIGUSR1);
+  });
+  signal(SIGUSR1, SIG_DFL);
+}
+
 TEST_P(Signal, CancellationLosesNone) {
   inside([] {
     auto first = weft::go([] { return weft::wait_signal({SIGUSR1}); });
