@@ -106,6 +106,11 @@ void drop_reference(control& fiber) noexcept {
   free_block(fiber);
 }
 
+void ignore_failure(control& fiber) noexcept {
+  std::lock_guard<spin_lock> hold(fiber.lock);
+  fiber.failure_received = true;
+}
+
 void run_to_end(control& fiber) noexcept {
   if (fiber.cancel_pending.load(std::memory_order_relaxed)) {
     const fiber_shield here(&fiber);  // destructors may park

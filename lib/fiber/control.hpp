@@ -178,6 +178,9 @@ void drop_reference(control& fiber) noexcept;
 // may be freed when this returns.
 void run_to_end(control& fiber) noexcept;
 
+// Nobody wants to know how it failed, or will fail.
+void ignore_failure(control& fiber) noexcept;
+
 // Ends a fiber that could not run, with this error.
 void end_unstarted(control& fiber, std::exception_ptr why) noexcept;
 

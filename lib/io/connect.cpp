@@ -7,13 +7,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <mutex>
-#include <new>
 #include <utility>
-#include <weft/condition_variable.hpp>
 #include <weft/dns.hpp>
-#include <weft/group.hpp>
+#include <weft/go.hpp>
+#include <weft/semaphore.hpp>
 #include <weft/tcp.hpp>
 
+#include "base/spin_lock.hpp"
+#include "fiber/shield.hpp"
 #include "io/address_access.hpp"
 #include "io/file_calls.hpp"
 #include "io/socket_calls.hpp"
@@ -91,42 +92,92 @@ bool is_no_way(int error) noexcept {
          error == -EAFNOSUPPORT;
 }
 
+// One fiber for each address. How each ended is recorded, whatever ends it: also that there was no
+// memory for its stack, and so it never ran.
 class attempts {
  public:
   explicit attempts(const std::vector<address>& in_order)
       : addresses_(in_order), errors_(in_order.size(), 0) {}
 
   connect_result run(std::chrono::nanoseconds delay) {
-    group children;  // ends before what the children use
-    std::unique_lock<mutex> hold(lock_);
     const std::size_t all = addresses_.size();
-    for (std::size_t next = 0; next < all && !won_.made; ++next) {
-      children.go([this, next] { attempt(next); });
-      if (next + 1 < all)
-        changed_.wait_for(hold, delay, [&] { return won_.made || errors_[next] != 0; });
-      else
-        changed_.wait(hold, [&] { return won_.made || failed_ == all; });
+    stopped_fibers attempts_made(all);
+    for (std::size_t next = 0; next < all && !is_won(); ++next) {
+      attempts_made.add(go(attempt(*this, next)));
+      const auto until = std::chrono::steady_clock::now() + delay;
+      while (!has_ended(next, all)) {
+        if (next + 1 == all)
+          changed_.acquire();
+        else if (!changed_.try_acquire_until(until))
+          break;
+      }
     }
+    std::lock_guard<spin_lock> hold(lock_);
     return won_.made ? std::move(won_) : failure();
   }
 
  private:
-  void attempt(std::size_t which) {
-    int error = 0;
-    socket_owner made;
-    try {
-      made = try_connect(addresses_[which], error);
-    } catch (const std::bad_alloc&) {
-      error = -ENOMEM;  // an attempt that ended without a word would be waited for
+  class attempt {
+   public:
+    attempt(attempts& of, std::size_t which) noexcept : of_(&of), which_(which) {}
+    attempt(attempt&& other) noexcept
+        : of_(std::exchange(other.of_, nullptr)), which_(other.which_) {}
+    ~attempt() {
+      if (of_ != nullptr) of_->record(which_, nullptr, -ENOMEM);
     }
-    std::lock_guard<mutex> hold(lock_);
-    if (error != 0) {
+    void operator()() {
+      int error = 0;
+      socket_owner made = try_connect(of_->addresses_[which_], error);
+      std::exchange(of_, nullptr)->record(which_, std::move(made), error);
+    }
+
+   private:
+    attempts* of_;
+    std::size_t which_;
+  };
+
+  // Cancelled, and waited for, in the end. That one failed is recorded already.
+  class stopped_fibers {
+   public:
+    explicit stopped_fibers(std::size_t most) { all_.reserve(most); }
+    ~stopped_fibers() {
+      for (const auto& each : all_) each.cancel();
+      const fiber_shield here(current_fiber());
+      for (const auto& each : all_) each.wait();
+    }
+    stopped_fibers(const stopped_fibers&) = delete;
+    stopped_fibers& operator=(const stopped_fibers&) = delete;
+    void add(fiber<void> fresh) {
+      ignore_failure(*task_of(fresh));
+      all_.push_back(std::move(fresh));
+    }
+
+   private:
+    std::vector<fiber<void>> all_;
+  };
+
+  // Any thread; no fiber if the attempt never ran.
+  void record(std::size_t which, socket_owner made, int error) noexcept {
+    {
+      std::lock_guard<spin_lock> hold(lock_);
       errors_[which] = error;
-      ++failed_;
-    } else if (!won_.made) {
-      won_.made = std::move(made);
+      if (error != 0)
+        ++failed_;
+      else if (!won_.made)
+        std::swap(won_.made, made);  // one that comes late is closed, without the lock
     }
-    changed_.notify_one();
+    changed_.release();
+  }
+
+  bool is_won() {
+    std::lock_guard<spin_lock> hold(lock_);
+    return won_.made != nullptr;
+  }
+
+  // Whether the next may start, or after the last: whether it is over.
+  bool has_ended(std::size_t which, std::size_t all) {
+    std::lock_guard<spin_lock> hold(lock_);
+    return won_.made != nullptr || (which + 1 < all ? errors_[which] != 0 : failed_ == all);
   }
 
   connect_result failure() const {
@@ -137,8 +188,8 @@ class attempts {
   }
 
   const std::vector<address>& addresses_;
-  mutex lock_;  // guards the rest
-  condition_variable changed_;
+  counting_semaphore<> changed_{0};
+  spin_lock lock_;  // guards the rest
   std::vector<int> errors_;
   std::size_t failed_ = 0;
   connect_result won_;

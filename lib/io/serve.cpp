@@ -45,6 +45,17 @@ class book {
     if (got == claim::must_resume) resume(*who);
   }
 
+  // A connection whose fiber never ran: there was no memory for its stack.
+  void note_unstarted() noexcept {
+    std::lock_guard<spin_lock> hold(lock_);
+    unstarted_ = true;
+  }
+
+  bool take_unstarted() noexcept {
+    std::lock_guard<spin_lock> hold(lock_);
+    return std::exchange(unstarted_, false);
+  }
+
   std::size_t count() noexcept {
     std::lock_guard<spin_lock> hold(lock_);
     return count_;
@@ -120,6 +131,7 @@ class book {
   std::size_t wake_below_ = 0;
   waitable* waiter_ = nullptr;
   bool over_ = false;
+  bool unstarted_ = false;
   intrusive_list<entry> running_;
 };
 
@@ -151,6 +163,11 @@ class connection {
              const serve_options& how) noexcept
       : counted_(&in), client_(std::move(client)), handle_(handle), handler_(handler), how_(&how) {
     in.add();
+  }
+
+  connection(connection&&) noexcept = default;
+  ~connection() {
+    if (counted_ != nullptr && client_ != nullptr) counted_->note_unstarted();
   }
 
   void operator()() {
@@ -202,8 +219,10 @@ bool is_shortage(const std::error_code& code) noexcept {
 bool accept_one(socket& listener, book& connections, connection_handler handle, void* handler,
                 const serve_options& how) {
   try {
-    go(connection(connections, accept_on(&listener), handle, handler, how));
-    return true;
+    const fiber<void> started =
+        go(connection(connections, accept_on(&listener), handle, handler, how));
+    ignore_failure(*task_of(started));  // it can only be that it never ran
+    return !connections.take_unstarted();
   } catch (const io_error& error) {
     if (!is_shortage(error.code())) throw;
   } catch (const std::bad_alloc&) {

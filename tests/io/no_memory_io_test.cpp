@@ -1,10 +1,15 @@
 // The n-th allocation fails, in whatever waits and in all of I/O: the operation throws
 // std::bad_alloc, or serve() drops the one connection; nothing hangs, ends the process or stays
 // behind, and no byte or value is lost between two operations that succeed.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -195,6 +200,63 @@ TEST_P(NoMemoryIo, FilesAreWrittenAndReadWholeOrNotAtAll) {
     });
   });
   std::filesystem::remove_all(folder);
+}
+
+// No fiber that starts while the body runs gets a stack, unless another worker has one left.
+template <class Body>
+void without_stacks(Body body) {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  rlimit now = before;
+  now.rlim_cur = pages * static_cast<std::size_t>(getpagesize()) + (std::size_t{1} << 20);
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &now), 0);
+  weft::event over;
+  std::vector<weft::fiber<void>> those_that_are_left;
+  const auto started = [&] {
+    std::size_t n = 0;
+    for (const auto& each : those_that_are_left) n += each.done() ? 1 : 0;
+    return n == 0;
+  };
+  while (started()) {
+    for (int i = 0; i < 10; ++i) those_that_are_left.push_back(weft::go([&] { over.wait(); }));
+    weft::sleep(1ms);
+  }
+  body();
+  setrlimit(RLIMIT_AS, &before);
+  over.set();
+  for (auto& each : those_that_are_left) {
+    try {
+      each.join();
+    } catch (const std::system_error&) {
+    }
+  }
+}
+
+TEST_P(NoMemoryIo, WithoutAStackAConnectionIsDroppedAndAnAttemptFails) {
+  if (weft_test::slowness > 1) GTEST_SKIP() << "a sanitizer has no use for a limit of addresses";
+  inside([this] {
+    const bool surely = GetParam() == 1;
+    auto listener = weft::listen_tcp("127.0.0.1", 0);
+    auto server = weft::go(
+        [&] { weft::serve(listener, [](weft::tcp_stream client) { client.write("hello"); }); });
+    const auto greeting = [&] {
+      auto client = weft::connect_tcp(listener.local_address());
+      return weft::read_all(client);
+    };
+    EXPECT_EQ(greeting(), "hello");
+    without_stacks([&] {
+      const std::string got = greeting();
+      EXPECT_TRUE(got.empty() || (got == "hello" && !surely));
+      const std::vector<weft::address> two{listener.local_address(), listener.local_address()};
+      const auto failed = weft_test::failure_of([&] { weft::connect_tcp(two); });
+      EXPECT_TRUE(failed == std::errc::not_enough_memory || (!failed && !surely));
+    });
+    EXPECT_EQ(greeting(), "hello");
+    listener.close();
+    server.join();
+  });
 }
 
 TEST_P(NoMemoryIo, AServerLosesAConnectionAndGoesOn) {
