@@ -178,7 +178,8 @@ WEFT_API void write_file(const std::string& path, const void* from, std::size_t 
 WEFT_API void append_file(const std::string& path, const void* from, std::size_t n);
 
 // Copies what is in a file, and its permission bits if the other one is new; otherwise as
-// write_file(). Pipes and devices on either side are read and written to their end.
+// write_file(). If there is a pipe or device on either side, the other file is written in place
+// until the end comes: who stops that has lost what was in it.
 WEFT_API void copy_file(const std::string& from, const std::string& to,
                         durable wait_for_disk = durable::yes);
 

@@ -120,7 +120,8 @@ struct process_options {
 
   // Whether it leads a process group of its own. Then kill() and the end of its object concern all
   // that it has started and that has not left the group; but Ctrl-C at the terminal does not reach
-  // it. Without it they concern the process alone.
+  // it. Without it they concern the process alone. They end with the process itself: once it has
+  // been waited for, nothing is sent to the rest, and grace ends when it does.
   bool new_group = false;
 
   // What is left when its object goes, or run_process() is cancelled, gets SIGTERM and so much time
@@ -200,7 +201,8 @@ struct process_result {
 
 // Starts a program, gives it the input, and returns what it has written when it has ended and its
 // outputs have been closed, also by those that it started. All three go on at once, so no amount is
-// too much. That it does not read its input is no error, nor that it fails.
+// too much. That it does not read its input is no error, nor that it fails; but if what it started
+// keeps the input open and does not read, that is waited for, too.
 // Parks: until it has ended.
 // Cancellation: kills it (process_options::grace), waits for its end, and throws cancelled.
 // Throws: as spawn_process(); std::errc::message_size, see process_options::output_limit.

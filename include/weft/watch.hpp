@@ -40,7 +40,8 @@ struct file_event {
 struct watch_options {
   // Not zero: compare what is there with what was so often, instead of being told by the kernel:
   // for network file systems, where others make the changes. What changes and changes back in
-  // between is not seen. Systems other than Linux are always asked, every 100 ms by default.
+  // between is not seen, and what changed between two looks is told in no order. Systems other than
+  // Linux are always asked, every 100 ms by default.
   std::chrono::milliseconds poll{0};
 };
 

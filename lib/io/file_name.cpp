@@ -4,6 +4,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
+
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -27,6 +31,18 @@ std::uint64_t fresh_number() noexcept {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;  // splitmix64
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
   return z ^ (z >> 31);
+}
+
+// Links in /proc lead further than the path they show.
+bool is_in_proc(const std::string& path) noexcept {
+#ifdef __linux__
+  constexpr decltype(statfs::f_type) proc = 0x9fa0;
+  const std::string in = directory_of(path);
+  struct statfs about {};
+  return ::statfs(in.empty() ? "." : in.c_str(), &about) == 0 && about.f_type == proc;
+#else
+  return false;
+#endif
 }
 
 // Tries names until make() does not find them taken.
@@ -58,6 +74,7 @@ int follow_links(const std::string& path, std::string& target) {
       return is_last ? 0 : static_cast<int>(length);
     }
     if (length == sizeof next) return -ENAMETOOLONG;
+    if (is_in_proc(target)) return more_than_a_path;
     const std::string link(next, static_cast<std::size_t>(length));
     target = link[0] == '/' ? link : directory_of(target).append(link);
   }

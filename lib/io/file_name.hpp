@@ -8,7 +8,9 @@ namespace weft::detail {
 // All up to the last slash, with it; empty for a name alone. Another name can be put behind it.
 std::string directory_of(const std::string& path);
 
-// The path behind the symbolic links that `path` ends in; the file itself need not exist.
+// The path behind the symbolic links that `path` ends in; the file itself need not exist. Returns
+// 0, or more_than_a_path at a link of /proc, which leads to an open file, or an error.
+inline constexpr int more_than_a_path = 1;
 int follow_links(const std::string& path, std::string& target);
 
 // Makes a file whose name is the prefix and 16 digits. The descriptor, or an error.

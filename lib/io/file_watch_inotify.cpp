@@ -41,8 +41,11 @@ constexpr std::uint32_t end_of_directory = IN_DELETE_SELF | IN_MOVE_SELF | IN_UN
 
 struct change : file_event {
   change(file_change what, std::string where, std::uint32_t half = 0)
-      : file_event{what, std::move(where), {}}, cookie(half) {}
+      : file_event{what, std::move(where), {}}, cookie(half) {
+    if (half != 0) until = saturating_add(steady_now(), longest_half);
+  }
   std::uint32_t cookie;  // not 0: the first half of a rename
+  nanos until = 0;       // when it is given up
 };
 
 __attribute__((noinline)) int open_inotify() noexcept {
@@ -84,8 +87,8 @@ class inotify_source final : public change_source {
   int folder_mark_ = -1;
   int file_mark_ = -1;
   bool replaced_ = false;  // what is at the path of a file is to be marked
+  bool gone_ = false;      // that a file is removed was told
   bool ended_ = false;     // the directory is gone
-  nanos half_until_ = 0;   // when the first half in front of the queue is given up
   std::deque<change> changes_;
 };
 
@@ -124,12 +127,10 @@ std::optional<file_event> inotify_source::next_inside() {
     nanos until = never;
     if (!changes_.empty()) {
       const bool half = changes_.front().cookie != 0;
-      if (half && half_until_ == 0) half_until_ = saturating_add(steady_now(), longest_half);
-      if (half) until = half_until_;
+      if (half) until = changes_.front().until;
       if (!half || steady_now() >= until) {
         std::optional<file_event> told = std::move(changes_.front());
         changes_.pop_front();
-        half_until_ = 0;
         return told;
       }
     } else if (ended_) {
@@ -180,7 +181,7 @@ void inotify_source::note(const inotify_event& event) {
     add(change(file_change::overflowed, path));
     replaced_ = of_file_;
   } else if (event.wd == folder_mark_ && (event.mask & end_of_directory) != 0) {
-    if (!ended_) add(change(file_change::removed, path));
+    if (!ended_ && !gone_) add(change(file_change::removed, path));
     ended_ = true;
   } else if (event.wd == folder_mark_) {
     if (event.len > 0 && !ended_) note_name(event, event.name);
@@ -198,6 +199,7 @@ void inotify_source::note_name(const inotify_event& event, const std::string& na
   if ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) what = file_change::removed;
   // From now on the mark on a file is of another one than that at the path.
   if (of_file_) replaced_ = true;
+  if (of_file_) gone_ = what == file_change::removed;
   add(change(what, where, (event.mask & IN_MOVED_FROM) != 0 ? event.cookie : 0));
 }
 
@@ -205,7 +207,6 @@ void inotify_source::note_name(const inotify_event& event, const std::string& na
 bool inotify_source::join_halves(const inotify_event& event, std::string to) {
   for (change& each : changes_) {
     if (each.cookie != event.cookie || event.cookie == 0) continue;
-    if (&each == &changes_.front()) half_until_ = 0;
     each.kind = file_change::renamed;
     each.old_path = std::exchange(each.path, std::move(to));
     each.cookie = 0;

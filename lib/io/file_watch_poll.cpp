@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <deque>
@@ -37,10 +38,12 @@ bool is_modified(const file_info& before, const file_info& now) noexcept {
   return before.size != now.size || before.modified != now.modified;
 }
 
+constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
+
 class polling_source final : public change_source {
  public:
   polling_source(const std::string& watched, std::chrono::milliseconds interval)
-      : change_source(watched), interval_(interval) {}
+      : change_source(watched), interval_(std::min(interval, longest)) {}
 
   int begin();
   std::optional<file_event> next() override;
@@ -59,6 +62,7 @@ class polling_source final : public change_source {
   event closed_;
   sole_use sole_;
 
+  std::chrono::steady_clock::time_point next_look_;  // also of the next call: it may be short
   bool of_file_ = false;
   bool ended_ = false;
   stamps known_;
@@ -70,6 +74,7 @@ int polling_source::begin() {
   struct ::stat about;
   if (::stat(path.c_str(), &about) != 0) return -errno;
   of_file_ = !S_ISDIR(about.st_mode);
+  next_look_ = std::chrono::steady_clock::now() + interval_;
   return look(known_);
 }
 
@@ -112,9 +117,10 @@ std::optional<file_event> polling_source::next_inside() {
       return told;
     }
     if (ended_) throw_file_error(-ENOENT, "watch", path);
-    if (closed_.wait_for(interval_)) return std::nullopt;
+    if (closed_.wait_until(next_look_)) return std::nullopt;
     stamps now;
     const int error = in_file_pool("watch", [&] { return look(now); });
+    next_look_ = std::chrono::steady_clock::now() + interval_;
     if (error == -ENOENT || error == -ENOTDIR) {
       ended_ = true;
       changes_.push_back({file_change::removed, path, {}});

@@ -228,12 +228,9 @@ struct replacer : writer {
     as_stream = replaces && !S_ISREG(old.st_mode);
     if (as_stream) return 0;
     if (replaces && faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) return -errno;
-    if (const int error = follow_links(path, target)) return error;
-    struct ::stat last {};
-    if (replaces && (lstat(target.c_str(), &last) != 0 || last.st_ino != old.st_ino ||
-                     last.st_dev != old.st_dev))
-      as_stream = true;  // a link that is more than a path, such as /dev/stdout
-    return 0;
+    const int error = follow_links(path, target);
+    as_stream = error == more_than_a_path;  // /dev/stdout leads to a file that stays open
+    return as_stream ? 0 : error;
   }
 
   int fill(int fd) {

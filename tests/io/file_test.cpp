@@ -389,6 +389,19 @@ TEST_P(WholeFile, ReplacingKeepsModeLinksAndNeighbours) {
   });
 }
 
+// Such as /dev/stdout, which the shell has led to a file: what comes next must find that file.
+TEST_P(WholeFile, IsWrittenInPlaceThroughALinkToAnOpenFile) {
+  inside([&] {
+    const int open = ::open(in("out").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ASSERT_EQ(::symlink(("/proc/self/fd/" + std::to_string(open)).c_str(), in("link").c_str()), 0);
+    weft::write_file(in("link"), "text");
+    char text[9] = {};
+    EXPECT_EQ(::pread(open, text, 8, 0), 4);
+    EXPECT_STREQ(text, "text");
+    ::close(open);
+  });
+}
+
 TEST_P(WholeFile, ReadersSeeTheOldOrTheNewNeverAMix) {
   inside([&] {
     const auto version = [](int i) { return std::string(200'000, static_cast<char>('a' + i)); };

@@ -271,6 +271,17 @@ TEST_P(Watching, ACancelledCallKeepsTheFirstHalfOfARename) {
   });
 }
 
+TEST_P(Watching, AFileThatGoesWithItsDirectoryIsToldOnce) {
+  inside([&] {
+    fs::create_directory(in("folder"));
+    put("folder/log");
+    path_watcher log = weft::watch(in("folder/log"));
+    fs::remove_all(in("folder"));
+    expect_next(log, {"removed log"});
+    expect_error(std::errc::no_such_file_or_directory, [&] { log.next(); });
+  });
+}
+
 TEST_P(Watching, ClosingWakesWhoWaitsAndEndsLoops) {
   inside([&] {
     put("file");
@@ -382,6 +393,22 @@ TEST_P(Polling, FollowsAFileThroughReplacement) {
     expect_quiet(log);
     put("log");
     expect_next(log, {"created log"});
+  });
+}
+
+TEST_P(Polling, LooksAlsoIfEachCallIsShort) {
+  inside([&] {
+    weft::watch_options seldom;
+    seldom.poll = 20ms;
+    path_watcher all = weft::watch(in(""), seldom);
+    put("a");
+    for (;;) {
+      try {
+        EXPECT_EQ(weft::with_timeout(5ms, [&] { return shown(all.next()); }), "created a");
+        break;
+      } catch (const weft::timed_out&) {
+      }
+    }
   });
 }
 
