@@ -68,7 +68,7 @@ WEFT_API void remove(const std::string& path);
 
 // Removes it with all that is below it, and returns how many things that were; 0 if nothing is
 // there. Symbolic links are removed, never followed, also if somebody puts them there meanwhile.
-// Refuses ".", ".." and "/".
+// Refuses ".", ".." and "/"; an empty path is an error.
 // Cancellation: throws cancelled; what has been removed stays so. The same holds for errors.
 WEFT_API std::uint64_t remove_all(const std::string& path);
 

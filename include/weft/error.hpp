@@ -30,6 +30,7 @@ class WEFT_API timed_out : public std::system_error {
  public:
   timed_out();
   ~timed_out() override;
+  const char* what() const noexcept override;
 };
 
 // Thrown by send() on a channel that is closed, or that is closed while it waits.

@@ -54,7 +54,7 @@ class WEFT_API fd_stream : public stream {
  public:
   fd_stream() noexcept = default;
 
-  // Takes the descriptor over, and closes it in the end.
+  // Takes the descriptor over, and closes it in the end.   Threads: any.
   // Throws: io_error, std::errc::bad_file_descriptor, if it is not open; then it stays as it is.
   explicit fd_stream(int fd);
 

@@ -33,4 +33,9 @@ struct thread_slot {
 };
 thread_slot& this_threads_slot(thread_slot_use use) noexcept;
 
+// For the handler of signals alone, whose thread stays the same: what it is telling just now, null
+// at first. Async-signal-safe.
+const void* exchange_told_signal(const void* now) noexcept;
+bool is_told_signal(const void* what) noexcept;
+
 }  // namespace weft::detail

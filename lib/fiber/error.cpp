@@ -9,9 +9,10 @@ io_error::~io_error() = default;
 eof_error::eof_error(const std::string& what) : std::runtime_error(what) {}
 eof_error::~eof_error() = default;
 
-timed_out::timed_out()
-    : std::system_error(std::make_error_code(std::errc::timed_out), "weft: deadline passed") {}
+timed_out::timed_out() : std::system_error(std::make_error_code(std::errc::timed_out)) {}
 timed_out::~timed_out() = default;
+// The code's own message speaks of a connection.
+const char* timed_out::what() const noexcept { return "weft: deadline passed"; }
 
 channel_closed::channel_closed()
     : std::runtime_error("weft: the channel is closed, and nothing can be sent on it any more") {}

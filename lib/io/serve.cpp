@@ -26,6 +26,7 @@ namespace {
 
 constexpr nanos shortest_pause = 5'000'000;  // as Go's net/http: 5 ms, doubled up to 1 s
 constexpr nanos longest_pause = 1'000'000'000;
+constexpr nanos look_at_listener = 50'000'000;
 
 class book {
  public:
@@ -230,6 +231,15 @@ bool accept_one(socket& listener, book& connections, connection_handler handle, 
   return false;
 }
 
+// Until one of the connections has ended, the time is over, or the listener has been closed.
+void wait_for_room(socket& listener, book& connections, nanos at_most) {
+  const std::size_t now = connections.count();
+  for (nanos left = at_most; left > 0 && !listener.closed(); left -= look_at_listener) {
+    const nanos until = saturating_add(current_carrier()->now(), std::min(left, look_at_listener));
+    if (connections.wait_below(now, cancellation::delivered, until)) return;
+  }
+}
+
 // Returns when the listener has been closed.
 void accept_all(socket& listener, book& connections, connection_handler handle, void* handler,
                 const serve_options& how) {
@@ -246,8 +256,7 @@ void accept_all(socket& listener, book& connections, connection_handler handle, 
       if (!listener.closed()) throw;
       return;
     }
-    const nanos until = saturating_add(current_carrier()->now(), pause);
-    connections.wait_below(connections.count(), cancellation::delivered, until);
+    wait_for_room(listener, connections, pause);
     pause = std::min(2 * pause, longest_pause);
   }
 }

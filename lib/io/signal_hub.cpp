@@ -10,10 +10,10 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <utility>
 #include <weft/error.hpp>
 
 #include "base/never_destroyed.hpp"
+#include "base/this_thread.hpp"
 #include "io/budget.hpp"
 #include "reactor/poll_set.hpp"
 
@@ -33,10 +33,6 @@ struct hearing {
 };
 hearing all;
 
-// The signal that this thread's handler is telling, see (6). A handler may not allocate, so neither
-// may the first use of this.
-__attribute__((tls_model("initial-exec"))) thread_local const siginfo_t* being_told = nullptr;
-
 struct books {
   std::mutex lock;
   unsigned users[most_signals + 1] = {};  // subscriptions, and one if it is remembered
@@ -54,9 +50,9 @@ books& ledger() noexcept {
 
 struct signal_hub {
   static void on_signal(int number, siginfo_t* info, void* where) noexcept {
-    if (info == being_told) return;
+    if (is_told_signal(info)) return;
     const int saved = errno;
-    const siginfo_t* outer = std::exchange(being_told, info);
+    const void* outer = exchange_told_signal(info);
     all.inside.fetch_add(1, std::memory_order_seq_cst);        // pairs with remove()
     all.came[number].fetch_add(1, std::memory_order_seq_cst);  // see (2)
     for (signal_subscription* at = all.first.load(std::memory_order_seq_cst); at != nullptr;
@@ -70,7 +66,7 @@ struct signal_hub {
     if (const auto call = all.plain[number].load(std::memory_order_relaxed)) call(number);
     if (const auto call = all.with_info[number].load(std::memory_order_relaxed))
       call(number, info, where);
-    being_told = outer;
+    exchange_told_signal(outer);
     errno = saved;
   }
 
