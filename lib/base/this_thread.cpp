@@ -3,8 +3,6 @@
 // Checked by tests/context/migration_test at -O0, -O2, -O3 -flto and -fPIC with gcc and clang.
 #include "base/this_thread.hpp"
 
-#include <utility>
-
 namespace weft::detail {
 
 // initial-exec: eight bytes of static TLS buy a read without a call into the loader. The name is
@@ -33,7 +31,7 @@ struct dropped_at_exit {
 thread_local dropped_at_exit own;
 
 // initial-exec, for the loader might allocate at the first use.
-__attribute__((tls_model("initial-exec"))) thread_local const void* told_signal = nullptr;
+__attribute__((tls_model("initial-exec"))) thread_local told_signal told;
 }  // namespace
 
 #if !(defined(__x86_64__) && defined(__ELF__) && defined(__LP64__))
@@ -52,12 +50,6 @@ __attribute__((noinline)) thread_slot& this_threads_slot(thread_slot_use use) no
   return *result;
 }
 
-__attribute__((noinline)) const void* exchange_told_signal(const void* now) noexcept {
-  return std::exchange(told_signal, now);
-}
-
-__attribute__((noinline)) bool is_told_signal(const void* what) noexcept {
-  return told_signal == what;
-}
+__attribute__((noinline)) told_signal& this_threads_told_signal() noexcept { return told; }
 
 }  // namespace weft::detail

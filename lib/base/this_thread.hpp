@@ -33,9 +33,12 @@ struct thread_slot {
 };
 thread_slot& this_threads_slot(thread_slot_use use) noexcept;
 
-// For the handler of signals alone, whose thread stays the same: what it is telling just now, null
-// at first. Async-signal-safe.
-const void* exchange_told_signal(const void* now) noexcept;
-bool is_told_signal(const void* what) noexcept;
+// What the handler of signals is telling just now, and in which frame. For that handler alone: its
+// thread stays the same. Async-signal-safe.
+struct told_signal {
+  const void* what = nullptr;
+  const void* frame = nullptr;
+};
+told_signal& this_threads_told_signal() noexcept;
 
 }  // namespace weft::detail

@@ -22,9 +22,7 @@ template <class Call>
 ssize_t with_own(int fd, direction which, Call call) {
   if (calls::is_nonblocking(fd)) return call(fd);
   const unique_fd own(calls::open_again(fd, which));
-  if (own.get() >= 0) return call(own.get());
-  if (own.get() == -ENXIO && which == direction::write) return -EPIPE;  // a FIFO nobody reads
-  return -EOPNOTSUPP;
+  return own.get() >= 0 ? call(own.get()) : own.get();
 }
 
 ssize_t read_other(int fd, void* to, std::size_t n) {

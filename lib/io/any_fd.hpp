@@ -4,8 +4,9 @@
 // (1) A socket is tried first, with a flag that forbids to wait; it is what most descriptors are.
 // (2) Then whatever the kernel can read and write with RWF_NOWAIT: cached files, pipes, eventfds.
 // (3) A file that would wait goes to libuv's pool.
-// (4) Terminals and FIFOs are opened once more for the call, non-blocking.
-// (5) What is left are rare devices, and those of (4) that may not be opened. Reading follows
+// (4) Terminals and FIFOs are opened once more for the call, non-blocking, where that is sure to be
+//     the same one and changes nothing for others.
+// (5) What is left are rare devices, and those of (4) where it is not. Reading follows
 // poll():
 //     it could wait only if another reader came between. Writing goes to the pool, since room for
 //     some bytes does not mean room for ours, and the one who makes room may be a fiber of this

@@ -92,8 +92,8 @@ bool is_no_way(int error) noexcept {
          error == -EAFNOSUPPORT;
 }
 
-// One fiber for each address. How each ended is recorded, whatever ends it: also that there was no
-// memory for its stack, and so it never ran.
+// One fiber for each address. How each ended is recorded, whatever ends it. One that was not made,
+// since there was no memory for its stack or the runtime stops, the caller makes itself in the end.
 class attempts {
  public:
   explicit attempts(const std::vector<address>& in_order)
@@ -112,18 +112,26 @@ class attempts {
           break;
       }
     }
+    for (std::size_t each = 0; each < all && !is_won(); ++each) {
+      int error = error_of(each);
+      if (error != not_made) continue;
+      socket_owner made = try_connect(addresses_[each], error = 0);
+      record(each, std::move(made), error);
+    }
     std::lock_guard<spin_lock> hold(lock_);
     return won_.made ? std::move(won_) : failure();
   }
 
  private:
+  static constexpr int not_made = -ECANCELED;
+
   class attempt {
    public:
     attempt(attempts& of, std::size_t which) noexcept : of_(&of), which_(which) {}
     attempt(attempt&& other) noexcept
         : of_(std::exchange(other.of_, nullptr)), which_(other.which_) {}
     ~attempt() {
-      if (of_ != nullptr) of_->record(which_, nullptr, -ENOMEM);
+      if (of_ != nullptr) of_->record(which_, nullptr, not_made);
     }
     void operator()() {
       int error = 0;
@@ -167,6 +175,11 @@ class attempts {
         std::swap(won_.made, made);  // one that comes late is closed, without the lock
     }
     changed_.release();
+  }
+
+  int error_of(std::size_t which) {
+    std::lock_guard<spin_lock> hold(lock_);
+    return errors_[which];
   }
 
   bool is_won() {

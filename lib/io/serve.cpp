@@ -227,6 +227,7 @@ bool accept_one(socket& listener, book& connections, connection_handler handle, 
   } catch (const io_error& error) {
     if (!is_shortage(error.code())) throw;
   } catch (const std::bad_alloc&) {
+    connections.take_unstarted();
   }
   return false;
 }

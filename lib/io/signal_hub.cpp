@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <weft/error.hpp>
 
 #include "base/never_destroyed.hpp"
@@ -50,9 +52,14 @@ books& ledger() noexcept {
 
 struct signal_hub {
   static void on_signal(int number, siginfo_t* info, void* where) noexcept {
-    if (is_told_signal(info)) return;
+    // Not the same as before, if a handler of the program left by longjmp(): the frame is no
+    // deeper.
+    told_signal& told = this_threads_told_signal();
+    const void* what = info != nullptr ? static_cast<const void*>(info) : &all;
+    const void* frame = __builtin_frame_address(0);
+    if (what == told.what && std::less<>()(frame, told.frame)) return;
+    const told_signal outer = std::exchange(told, {what, frame});
     const int saved = errno;
-    const void* outer = exchange_told_signal(info);
     all.inside.fetch_add(1, std::memory_order_seq_cst);        // pairs with remove()
     all.came[number].fetch_add(1, std::memory_order_seq_cst);  // see (2)
     for (signal_subscription* at = all.first.load(std::memory_order_seq_cst); at != nullptr;
@@ -66,7 +73,7 @@ struct signal_hub {
     if (const auto call = all.plain[number].load(std::memory_order_relaxed)) call(number);
     if (const auto call = all.with_info[number].load(std::memory_order_relaxed))
       call(number, info, where);
-    exchange_told_signal(outer);
+    told = outer;
     errno = saved;
   }
 

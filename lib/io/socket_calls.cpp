@@ -183,23 +183,48 @@ WEFT_CALL bool is_nonblocking(int fd) noexcept {
 
 namespace {
 
-bool can_open_again(int fd) noexcept {
-  struct stat about;
-  if (::fstat(fd, &about) != 0) return false;
-  if (S_ISFIFO(about.st_mode)) return true;
-  // To open the other end of a pseudo-terminal would make a new pair.
-  unsigned number = 0;
-  return S_ISCHR(about.st_mode) && is_terminal(fd) && ::ioctl(fd, TIOCGPTN, &number) != 0;
+// A terminal that can be told from others, unless it is the end of a pseudo-terminal that makes a
+// new pair when it is opened, or a serial line, where to open means to raise its signals.
+bool is_terminal_to_open(int fd, unsigned& number) noexcept {
+  unsigned other = 0;
+  return ::ioctl(fd, TIOCGDEV, &number) == 0 && ::ioctl(fd, TIOCGPTN, &other) != 0 &&
+         ::ioctl(fd, TIOCMGET, &other) != 0;
+}
+
+// To close any descriptor of a file gives up the process's record locks on it.
+bool has_own_locks(int fd) noexcept {
+  struct flock asked {};
+  asked.l_type = F_WRLCK;
+  asked.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_OFD_GETLK, &asked) == 0 && asked.l_type != F_UNLCK &&
+         asked.l_pid == ::getpid();
 }
 
 }  // namespace
 
 WEFT_CALL int open_again(int fd, direction which) noexcept {
-  if (!can_open_again(fd)) return -EOPNOTSUPP;
+  const int flags = ::fcntl(fd, F_GETFL);
+  const int unwanted = which == direction::read ? O_WRONLY : O_RDONLY;
+  struct stat about;
+  if (flags < 0 || (flags & O_ACCMODE) == unwanted || ::fstat(fd, &about) != 0) return -EOPNOTSUPP;
+  const bool fifo = S_ISFIFO(about.st_mode);
+  unsigned number = 0;
+  if (!fifo && !is_terminal_to_open(fd, number)) return -EOPNOTSUPP;
+  if (has_own_locks(fd)) return -EOPNOTSUPP;
   char path[40];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   const int access = which == direction::read ? O_RDONLY : O_WRONLY;
-  return repeat([&] { return ::open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); });
+  const int kept = flags & O_DIRECT;  // packets
+  const int own =
+      repeat([&] { return ::open(path, access | kept | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); });
+  if (own == -ENXIO && fifo) return -EPIPE;
+  if (own < 0) return -EOPNOTSUPP;
+  if (fifo) return own;
+  // /dev/tty is the terminal that the process has now.
+  unsigned opened = 0;
+  if (::ioctl(own, TIOCGDEV, &opened) == 0 && opened == number) return own;
+  ::close(own);
+  return -EOPNOTSUPP;
 }
 
 #else

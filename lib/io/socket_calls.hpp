@@ -64,8 +64,8 @@ bool is_file(int fd) noexcept;  // has offsets: a regular file, a block device, 
 bool is_nonblocking(int fd) noexcept;
 
 // The terminal or FIFO behind the descriptor, opened once more, non-blocking: the flags of the
-// first stay as they are. -EOPNOTSUPP if it is something else, or another error if the system
-// refuses.
+// first stay as they are. -EOPNOTSUPP if it is something else or cannot be had, -EPIPE for a FIFO
+// that nobody reads.
 int open_again(int fd, direction which) noexcept;
 
 bool is_open(int fd) noexcept;

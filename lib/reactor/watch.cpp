@@ -135,9 +135,12 @@ void watch::arm(loop& on) noexcept {
   int fd = -1;
   claimed woken;
   {
-    std::lock_guard<spin_lock> hold(lock_);
+    std::unique_lock<spin_lock> hold(lock_);
     arm_posted_ = false;
-    if (closed()) return;
+    if (closed()) {
+      settle(hold);
+      return;
+    }
     fd = fd_;
     want = armed_;
     if (waiting_[0] != nullptr) want |= UV_READABLE;
@@ -328,7 +331,7 @@ void watch::settle(std::unique_lock<spin_lock>& hold) noexcept {
     if (closer != nullptr && try_claim(*closer, wake_reason::notified) != claim::must_resume)
       closer = nullptr;
   }
-  const bool last = holders_ == 0 && inside_ == 0;
+  const bool last = holders_ == 0 && inside_ == 0 && !arm_posted_;
   hold.unlock();
   if (closer != nullptr) resume(*closer);
   if (last) delete this;

@@ -18,7 +18,8 @@
 // (4) Who makes system calls on the descriptor is inside: one for each direction, any number else.
 //     The number is given back to the system only when nobody is inside and the loop has forgotten
 //     it, so neither a call nor an event can hit a later descriptor of the same number.
-// (5) Memory goes when the owner, the loop and everyone inside have let go of it.
+// (5) Memory goes when the owner, the loop and everyone inside have let go of it, and no arm_ is on
+//     its way: close() by another thread may overtake that.
 // Rejected: one-shot arming (two epoll_ctl more for each read). Level-triggering throughout: with
 // many connections the worker polls while the woken still queue, and each is disarmed and armed
 // again (half of all system calls at 50 connections). Edge-triggering from the start: libuv

@@ -254,6 +254,32 @@ TEST_P(Connect, RacingAttemptsEndInOneConnectionOrNone) {
   });
 }
 
+// Fibers that start then are cancelled, but the caller is not to be stopped.
+TEST_P(Connect, ShieldedCallersConnectAlsoWhileTheRuntimeStops) {
+  inside([] {
+    auto listener = weft::listen_tcp("127.0.0.1", 0);
+    const std::vector<address> two(2, listener.local_address());
+    weft::options how;
+    how.workers = GetParam();
+    weft::runtime stopping(how);
+    std::string end;
+    weft::event running;
+    auto last = stopping.go([&] {
+      try {
+        running.set();
+        weft::sleep(1h);
+      } catch (const weft::cancelled&) {
+        const weft::shield until_done;
+        end = outcome([&] { weft::connect_tcp(two); });
+        throw;
+      }
+    });
+    running.wait();
+    weft::blocking([&] { stopping.shutdown(); });
+    EXPECT_EQ(end, "done");
+  });
+}
+
 TEST(ConnectOutsideAFiber, IsALogicError) {
   EXPECT_THROW(weft::connect_tcp(addresses({"127.0.0.1"})), std::logic_error);
 }

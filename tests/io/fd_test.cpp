@@ -265,6 +265,37 @@ TEST_P(Fd, WritersToAFullTerminalOrFifoCanBeStopped) {
   });
 }
 
+// They are the process's, and gone as soon as it closes any descriptor of the file.
+TEST_P(Fd, RecordLocksAndPacketsOfAFifoStay) {
+  inside([&] {
+    const std::string directory = weft::make_temp_directory();
+    const std::string path = directory + "/fifo";
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    const int fifo = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    struct flock all {};
+    all.l_type = F_WRLCK;
+    all.l_whence = SEEK_SET;
+    ASSERT_EQ(::fcntl(fifo, F_SETLK, &all), 0);
+    weft::write(fifo, "abc");
+    EXPECT_EQ(read_some(fifo), "abc");
+    struct flock found {};
+    found.l_type = F_WRLCK;
+    found.l_whence = SEEK_SET;
+    ASSERT_EQ(::fcntl(fifo, F_OFD_GETLK, &found), 0);
+    EXPECT_EQ(found.l_pid, ::getpid());
+    all.l_type = F_UNLCK;
+    ::fcntl(fifo, F_SETLK, &all);
+
+    ASSERT_EQ(::fcntl(fifo, F_SETFL, O_DIRECT), 0);
+    weft::write(fifo, "abc");
+    weft::write(fifo, "def");
+    EXPECT_EQ(read_some(fifo), "abc");
+    EXPECT_EQ(read_some(fifo), "def");
+    ::close(fifo);
+    weft::remove_all(directory);
+  });
+}
+
 // Both see that there is something to read; one of them finds nothing any more.
 TEST_P(Fd, ReadersOfOneTerminalDoNotBlockEachOther) {
   inside([&] {

@@ -1,5 +1,6 @@
 // Signals: nobody who waits misses one, and nothing is left behind.
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <weft/signal.hpp>
@@ -276,6 +277,41 @@ struct sigaction under_the_chain;
 
 void pass_on(int number, siginfo_t* info, void* where) {
   under_the_chain.sa_sigaction(number, info, where);
+}
+
+sigjmp_buf before_signal;
+
+void jump_out(int) { siglongjmp(before_signal, 1); }
+
+void raise_and_return() {
+  if (sigsetjmp(before_signal, 1) == 0) raise(SIGUSR1);
+}
+
+TEST_P(Signal, AHandlerThatJumpsOutDeafensNobody) {
+  inside([] {
+    signal(SIGUSR1, jump_out);
+    weft::signal_listener heard{SIGUSR1};
+    for (int i = 0; i < 3; ++i) {
+      raise_and_return();
+      EXPECT_EQ(heard.next(), SIGUSR1);
+    }
+  });
+  signal(SIGUSR1, SIG_DFL);
+}
+
+void pass_on_nothing(int number) { under_the_chain.sa_sigaction(number, nullptr, nullptr); }
+
+TEST_P(Signal, AHandlerThatPassesOnTheNumberAloneIsHeard) {
+  inside([] {
+    weft::signal_listener heard{SIGUSR1};
+    sigaction(SIGUSR1, nullptr, &under_the_chain);
+    signal(SIGUSR1, pass_on_nothing);
+    for (int i = 0; i < 3; ++i) {
+      raise(SIGUSR1);
+      EXPECT_EQ(heard.next(), SIGUSR1);
+    }
+  });
+  signal(SIGUSR1, SIG_DFL);
 }
 
 // What another library installed over ours passes on to it, and ours to what it found.

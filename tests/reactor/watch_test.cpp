@@ -1,9 +1,10 @@
-// A runtime ends while others still use what its loops watch.
+// Those who wait, those who close, and runtimes that end, all at once.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <random>
 #include <thread>
 #include <vector>
 #include <weft/weft.hpp>
@@ -81,6 +82,36 @@ TEST(LoopEnd, ReadersInAnotherRuntimeGoOn) {
         .join();
     for (auto& each : reads) EXPECT_EQ(each.join(), 1u);
   }
+}
+
+// Who waits may tell the loop so only after the closer has told it of the end.
+TEST(Watch, OutlivesAWaitThatCloseHasOvertaken) {
+  std::atomic<weft::pipe_reader*> to_close{nullptr};
+  std::atomic<bool> over{false};
+  std::thread closer([&] {
+    std::minstd_rand random(1);
+    while (!over) {
+      weft::pipe_reader* next = to_close.load(std::memory_order_acquire);
+      if (next == nullptr) continue;
+      for (auto i = random() % 400; i > 0; --i) std::atomic_signal_fence(std::memory_order_seq_cst);
+      next->close();
+      to_close.store(nullptr, std::memory_order_release);
+    }
+  });
+  weft::run(one_worker(), [&] {
+    for (int round = 0; round < 20'000 / weft_test::slowness; ++round) {
+      auto pipe = weft::make_pipe();
+      auto reader = std::make_unique<weft::pipe_reader>(std::move(pipe.reader));
+      to_close.store(reader.get(), std::memory_order_release);
+      char byte;
+      EXPECT_THROW(reader->read(&byte, 1), weft::io_error);
+      while (to_close.load(std::memory_order_acquire) != nullptr) std::this_thread::yield();
+      reader.reset();
+      weft::yield();
+    }
+  });
+  over = true;
+  closer.join();
 }
 
 }  // namespace
