@@ -430,6 +430,7 @@ TEST_P(Signal, AFloodDoesNoHarmToSmallStacks) {
   if (weft_test::slowness == 1) options.stack_bytes = 16 * 1024;
   weft::run(options, [] {
     weft::signal_listener flood{SIGUSR1};
+    weft::signal_listener the_end{SIGTERM};  // before any is sent
     weft::channel<int> there(4);
     weft::group load;
     std::int64_t sum = 0;
@@ -441,7 +442,7 @@ TEST_P(Signal, AFloodDoesNoHarmToSmallStacks) {
     load.go([&] {
       while (auto item = there.recv()) sum += *item;
     });
-    auto drain = load.go([] { return weft::wait_signal({SIGTERM}); });
+    auto drain = load.go([&] { return the_end.next(); });
     auto hear = load.go([&] {
       for (;;) flood.next();
     });
