@@ -1,8 +1,11 @@
-// Whether frequent system calls may be made by syscall(). Included by the files of calls only.
+// How system calls are made: again if a signal interrupted them, and the frequent ones by syscall()
+// where they may. Included by the files of calls only.
 //
 // libc makes each that may block a cancellation point. That costs two locked instructions, about
 // 30 ns, once there is a second thread; and nobody may cancel a worker's thread anyway.
 #pragma once
+
+#include <cerrno>
 
 #include "context/sanitizer.hpp"
 
@@ -14,3 +17,18 @@
 #else
 #define WEFT_DIRECT_CALLS 0
 #endif
+
+namespace weft::detail::calls {
+
+// The result, or -errno.
+template <class Call>
+auto repeat(Call call) noexcept -> decltype(call()) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0) return result;
+    const int error = errno;
+    if (error != EINTR) return -error;
+  }
+}
+
+}  // namespace weft::detail::calls

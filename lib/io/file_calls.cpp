@@ -16,19 +16,6 @@
 #endif
 
 namespace weft::detail::calls {
-namespace {
-
-template <class Call>
-auto repeat(Call call) noexcept -> decltype(call()) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0) return result;
-    const int error = errno;
-    if (error != EINTR) return -error;
-  }
-}
-
-}  // namespace
 
 #if defined(__linux__) && defined(SYS_openat2)
 

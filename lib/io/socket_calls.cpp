@@ -15,19 +15,6 @@
 #define WEFT_CALL __attribute__((noinline))
 
 namespace weft::detail::calls {
-namespace {
-
-template <class Call>
-auto repeat(Call call) noexcept -> decltype(call()) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0) return result;
-    const int error = errno;
-    if (error != EINTR) return -error;
-  }
-}
-
-}  // namespace
 
 WEFT_CALL int open_socket(int family, int type) noexcept {
   return repeat([&] { return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); });

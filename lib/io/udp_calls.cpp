@@ -14,16 +14,6 @@
 namespace weft::detail::calls {
 namespace {
 
-template <class Call>
-auto repeat(Call call) noexcept -> decltype(call()) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0) return result;
-    const int error = errno;
-    if (error != EINTR) return -error;
-  }
-}
-
 template <class Value>
 int set(int fd, int level, int name, const Value& value) noexcept {
   return repeat([&] { return ::setsockopt(fd, level, name, &value, sizeof value); });
