@@ -1,17 +1,16 @@
 // Changes as inotify tells them.
 //
 // (1) A directory is one mark. A file is two: one on the directory it is in, for what happens to
-// its
-//     name, and one on the file itself, for what is written to it by whatever name. When another
-//     file gets the name, that one is marked before the change is told: so a reader who then looks
-//     has seen, or will be told, everything.
+//     its name, and one on the file itself, for what is written to it by whatever name. When
+//     another file gets the name, that one is marked before the change is told: so a reader who
+//     then looks has seen, or will be told, everything.
 // (2) Events are taken from the kernel when the ones before have been told. They stay here, or
 //     there, while nobody asks; a call that is cancelled has taken none out.
 // (3) A rename comes in two halves, one after the other but not at the same time. The first waits
-//     in front of the queue for the second, for a few milliseconds; alone it is a removal.
+//     in front of the queue for the second, for a few milliseconds and for one more look at what
+//     the kernel has; alone it is a removal.
 // (4) One call at a time is inside (file_use.hpp); all that is below `inside` is touched only
-// there.
-//     Marking looks a path up, so it is done in the pool.
+//     there. Marking looks a path up, so it is done in the pool.
 // (5) Closing an inotify descriptor takes 10 to 20 ms: the kernel waits for all who may be telling
 //     it something. So readiness is awaited on a duplicate, and the pool closes the last one.
 #include "io/file_watch.hpp"
@@ -126,10 +125,15 @@ std::optional<file_event> inotify_source::next_inside() {
     if (replaced_) mark_file();
     nanos until = never;
     if (!changes_.empty()) {
-      const bool half = changes_.front().cookie != 0;
-      if (half) until = changes_.front().until;
-      if (!half || steady_now() >= until) {
-        std::optional<file_event> told = std::move(changes_.front());
+      change& first = changes_.front();
+      if (first.cookie != 0 && steady_now() >= first.until) {
+        take();  // who asks late may find the other half there
+        first.cookie = 0;
+      }
+      if (first.cookie != 0) {
+        until = first.until;
+      } else {
+        std::optional<file_event> told = std::move(first);
         changes_.pop_front();
         return told;
       }

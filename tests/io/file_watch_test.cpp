@@ -138,6 +138,21 @@ TEST_P(Watching, LosesNothingOfABurst) {
   });
 }
 
+// The kernel's events come in buffers: one ends between the two halves of the rename.
+TEST_P(Watching, WhoAsksLateFindsTheOtherHalfOfARename) {
+  inside([&] {
+    constexpr int before = 127;
+    path_watcher all = weft::watch(in(""));
+    for (int i = 0; i < before; ++i) put("f" + std::to_string(i), "");
+    fs::rename(in("f0"), in("g0"));
+    for (int i = 0; i < before; ++i) {
+      ASSERT_EQ(shown(all.next()), "created f" + std::to_string(i));
+      if (i == 0) weft::sleep(15ms);
+    }
+    expect_next(all, {"renamed f0 g0"});
+  });
+}
+
 TEST_P(Watching, TellsThatTooMuchCameAtOnce) {
   std::ifstream limit("/proc/sys/fs/inotify/max_queued_events");
   int most = 0;
