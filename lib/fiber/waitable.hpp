@@ -53,6 +53,11 @@ struct waitable {
   }
 };
 
+// A mark that stands where a waiter could: no wait has begun in it, so every claim of it is lost.
+struct nobodys_waitable : waitable {
+  nobodys_waitable() noexcept : waitable(true) { wait = number_of(word) + one_wait; }
+};
+
 enum class claim { lost, taken, must_resume };
 
 // What is done to the word. Templates, so that a model checker can pass a word of its own.

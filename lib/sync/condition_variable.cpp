@@ -24,9 +24,8 @@
 namespace weft::detail {
 namespace {
 
-// Marks in node.who; nobody waits in them, so no claim of them succeeds.
-waitable notified_early(true);
-waitable gone(true);
+// Marks in node.who.
+nobodys_waitable notified_early, gone;
 
 bool notify_waiter(sync_node& node, release_chain& chain) noexcept {
   waitable* nobody = nullptr;

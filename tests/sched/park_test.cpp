@@ -67,6 +67,12 @@ TEST(Waitable, ANudgeStopsTheNextWaitThatMayBeInterrupted) {
   EXPECT_TRUE(fiber.park(false, true));
 }
 
+TEST(Waitable, AMarkIsNeverClaimed) {
+  nobodys_waitable mark;
+  EXPECT_FALSE(mark.undecided());
+  EXPECT_EQ(try_claim(mark, wake_reason::notified), claim::lost);
+}
+
 TEST(Waitable, NumbersOfWaitsWrap) {
   fake_fiber fiber;
   fiber.word = ~(waitable::one_wait - 1);
