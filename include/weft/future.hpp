@@ -101,12 +101,11 @@ class shared_future : public detail::future_base<T> {
   // Waits for the result; as future::get(), but it may be called again.
   result get() const {
     this->wait();
-    if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
-      return this->state_->take();
-    } else {
-      this->state_->rethrow();
+    this->state_->rethrow();
+    if constexpr (std::is_reference_v<T>)
+      return static_cast<T>(*this->state_->value());
+    else if constexpr (!std::is_void_v<T>)
       return this->state_->value();
-    }
   }
 
  private:

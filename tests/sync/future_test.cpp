@@ -96,6 +96,17 @@ TEST_P(Future, AnExceptionIsThrownByGet) {
   });
 }
 
+TEST_P(Future, TheExceptionDiesWhereItWasCaught) {
+  inside([] {
+    promise<int> fails;
+    auto result = fails.get_future();
+    const auto inside_it = std::make_shared<int>(1);
+    fails.set_exception(std::make_exception_ptr(inside_it));
+    EXPECT_THROW(result.get(), std::shared_ptr<int>);
+    EXPECT_EQ(inside_it.use_count(), 1) << "the promise is still there, what it was given is not";
+  });
+}
+
 TEST_P(Future, MisuseHasTheCodesOfStd) {
   inside([] {
     promise<int> p;

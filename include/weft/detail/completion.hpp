@@ -37,8 +37,13 @@ class WEFT_API completion {
 
   // Receivers. Parks unless the time is over, throws cancelled; returns whether it is ready.
   bool wait_until(const char* what, std::int64_t deadline);
-  void rethrow() const {  // once ready
+  // Once ready. The only receiver takes the error along, so that the exception does not die later
+  // in the sender's thread.
+  void rethrow() const {
     if (error_ != nullptr) std::rethrow_exception(error_);
+  }
+  void rethrow_only() {
+    if (error_ != nullptr) std::rethrow_exception(std::move(error_));
   }
 
   void add_sender() noexcept { senders_.fetch_add(1, std::memory_order_relaxed); }
@@ -88,9 +93,9 @@ class completion_of final : public completion, public result_part<T> {
     return true;
   }
 
-  // Once ready and without error.
+  // Once ready, for the only receiver.
   T take() {
-    this->rethrow();
+    this->rethrow_only();
     if constexpr (std::is_reference_v<T>)
       return static_cast<T>(*this->value());
     else if constexpr (!std::is_void_v<T>)
