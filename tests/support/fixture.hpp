@@ -7,11 +7,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 #include <weft/weft.hpp>
 
 #include <chrono>
 #include <filesystem>
+#include <iostream>
 #include <string>
 
 #include "context/stack.hpp"
@@ -62,9 +64,18 @@ inline void until_parked(std::size_t fibers) {
 inline std::size_t open_descriptors() { return entries_of("/proc/self/fd"); }
 inline std::size_t live_threads() { return entries_of("/proc/self/task"); }
 
+// Of a hang. More than a handler may do; but then it is just killed by the next alarm.
+inline void tell_and_end(int) {
+  ::signal(SIGALRM, SIG_DFL);
+  alarm(5);
+  weft::dump_fibers(std::cerr);
+  ::raise(SIGALRM);
+}
+
 class fiber_fixture : public testing::TestWithParam<unsigned> {
  protected:
   void SetUp() override {
+    ::signal(SIGALRM, tell_and_end);
     alarm(120);               // a hang is a failure with a name, not a stuck run
     weft::run(how(), [] {});  // what libraries open once is open now
     weft::runtime().shutdown();
