@@ -173,7 +173,8 @@ void scheduler::monitor_main() noexcept {
       last.stuck_for = busy && now == last.progress ? last.stuck_for + 1 : 0;
       last.progress = now;
       if (last.stuck_for >= 2) each.rescue();
-      if (busy && each.queued() > 1) wake_one();  // it may have judged wrongly, see share_backlog()
+      // It may have judged wrongly, see share_backlog().
+      if (busy && each.queued() + overflowed_.size() > 1) wake_one();
     }
     const bool active = active_.exchange(false, std::memory_order_relaxed) || any_in_fiber;
     quiet = active ? 0 : quiet + 1;

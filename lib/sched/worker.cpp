@@ -189,7 +189,8 @@ void worker::make_ready(control& claimed) noexcept {
     return;
   }
   if (running == nullptr) {  // from the poller or a timer: all get their turn in order
-    enqueue_ready(claimed);
+    if (home_.overflowed().size() > 0 || !push_ready(claimed)) home_.overflowed().push(&claimed);
+    if (!alone_ && ready_.size() > 1) home_.wake_one();
     return;
   }
   control* before = run_next_.load(std::memory_order_relaxed);

@@ -115,6 +115,7 @@ class worker final : public carrier {
   control* look_at_clock() noexcept;
   control* take_shared() noexcept;
   control* take_oldest_fresh(nanos now) noexcept;
+  std::size_t share_of(const injector<control>& queue) noexcept;
   control* take_from(injector<control>& queue, std::size_t most) noexcept;
   control* search() noexcept;
   control* rest_after_theft() noexcept;

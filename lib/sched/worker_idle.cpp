@@ -18,6 +18,7 @@ constexpr nanos poll_too_late = 1'000'000;
 constexpr nanos oldest_fresh_period = 1'000'000;
 constexpr unsigned most_ticks = 64;
 constexpr std::size_t shared_batch = 128;
+constexpr std::size_t overflow_share = 64;  // at each look: as many as run between two of them
 constexpr std::size_t many_timers = 64;
 constexpr nanos shared_wake_period = 250'000;
 
@@ -100,10 +101,15 @@ control* worker::take_shared() noexcept {
   new_work_first_ = !new_work_first_;
   injector<control>& first = new_work_first_ ? home_.injected() : home_.overflowed();
   injector<control>& second = new_work_first_ ? home_.overflowed() : home_.injected();
-  // With work of its own left, one is enough: the rest would stand before it.
-  const std::size_t most = has_work_to_share() ? 1 : shared_batch;
-  if (control* next = take_from(first, most)) return next;
-  return take_from(second, most);
+  if (control* next = take_from(first, share_of(first))) return next;
+  return take_from(second, share_of(second));
+}
+
+// With work of its own left, one of the new is enough: the rest would stand before it. But what has
+// overflowed is older than that work, and would wait for ever while the poller brings more.
+std::size_t worker::share_of(const injector<control>& queue) noexcept {
+  if (!has_work_to_share()) return shared_batch;
+  return &queue == &home_.overflowed() ? overflow_share : 1;
 }
 
 control* worker::take_from(injector<control>& queue, std::size_t most) noexcept {
@@ -261,7 +267,7 @@ void worker::gather(nanos until) noexcept {
 }
 
 void worker::share_backlog() noexcept {
-  const std::size_t waiting = queued();
+  const std::size_t waiting = queued() + home_.overflowed().size();
   if (waiting > 1 && static_cast<nanos>(waiting) * usual_run_ >= worth_a_wake) home_.wake_one();
 }
 

@@ -5,9 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <future>
+#include <numeric>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -206,6 +208,34 @@ TEST_P(Runtime, AFairTickerSurvivesSpinningPairs) {
     for (int i = 0; i < 5; ++i) weft::sleep(2ms);
     over = true;
     noise.wait();
+  });
+}
+
+// More than a worker's ring holds, so that most of them overflow at any time.
+TEST(RuntimeFairness, AThousandThatYieldHaveEqualTurns) {
+  weft::options how;
+  how.workers = 1;
+  weft::run(how, [] {
+    constexpr std::size_t count = 1000;
+    std::vector<int> turns(count, 0);
+    std::size_t begun = 0;
+    bool over = false;
+    weft::group all;
+    for (int& mine : turns)
+      all.go([&] {
+        ++begun;
+        while (begun < count) weft::yield();
+        while (!over) {
+          ++mine;
+          weft::yield();
+        }
+      });
+    const auto sum = [&] { return std::accumulate(turns.begin(), turns.end(), std::size_t{0}); };
+    while (sum() < 200 * count) weft::sleep(1ms);
+    over = true;
+    all.wait();
+    const auto [fewest, most] = std::minmax_element(turns.begin(), turns.end());
+    EXPECT_LE(*most, 3 * *fewest) << "fewest " << *fewest << ", most " << *most;
   });
 }
 
