@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -311,17 +312,19 @@ TEST_P(Walk, GoesOnAfterCancellation) {
   inside([&] {
     weft::directory_walk all = weft::walk(in("t"));
     std::set<std::string> seen;
+    std::atomic<int> found{0};
     bool over = false;
     while (!over) {
       auto fiber = weft::go([&] {
         for (int i = 0; const auto each = all.next(); ++i) {
           EXPECT_TRUE(seen.insert(each->path).second);
+          ++found;
           if (i == 3) weft::yield();
         }
         over = true;
       });
       weft::yield();
-      if (seen.size() < 40) fiber.cancel();
+      if (found < 40) fiber.cancel();
       fiber.wait();
     }
     EXPECT_EQ(seen.size(), 60u);
