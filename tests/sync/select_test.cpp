@@ -383,17 +383,19 @@ TEST_P(Select, CancellationLosesNothing) {
   inside([] {
     weft::channel<std::unique_ptr<int>> out;
     weft::channel<int> in;
+    weft::event was_late;
     auto fiber = weft::go([&] {
       auto mine = std::make_unique<int>(1);
       auto both = [&] {
         weft::select(on_send(out, std::move(mine), never_called), on_recv(in, never_called));
       };
       EXPECT_THROW(weft::with_timeout(1ms, both), weft::timed_out);
+      was_late.set();
       EXPECT_THROW(both(), weft::cancelled);
       EXPECT_THROW(both(), weft::cancelled) << "at once, for the request stays";
       EXPECT_NE(mine, nullptr);
     });
-    weft::sleep(3ms);
+    was_late.wait();
     until_parked(1);
     fiber.cancel();
     fiber.join();
