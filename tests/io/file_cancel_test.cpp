@@ -266,7 +266,7 @@ TEST_P(FileClose, APositionIsUsedByOneFiberAtATime) {
     auto writer = [&] {
       const busy_pool blocked;
       auto first = weft::go([&] { f.write("x"); });
-      weft::sleep(2ms);
+      until_parked(static_cast<std::size_t>(busy_pool::threads()) + 1);
       char c;
       expect_error(std::errc::device_or_resource_busy, [&] { f.read(&c, 1); });
       return first;

@@ -108,12 +108,12 @@ class busy_pool {
   }
   ~busy_pool() { over_.set(); }
 
- private:
   static int threads() {
     const char* set = std::getenv("UV_THREADPOOL_SIZE");
     return set != nullptr ? std::atoi(set) : 4;
   }
 
+ private:
   weft::latch there_{threads()};
   weft::event over_;
   weft::group fibers_;  // the first to be destroyed: waits for the fibers

@@ -170,7 +170,8 @@ TEST_P(Scheduler, GivesMemoryBackAfterManyFibers) {
       many.cancel();
       many.wait();
     }
-    EXPECT_GT(peak - before, std::size_t{50'000} * 4000);
+    // A page each; but a fifth of what the test before had may still have been there.
+    EXPECT_GT(peak - before, std::size_t{50'000} * 3000);
     // The monitor trims about once a second, half of what stayed unused at a time at least.
     for (int i = 0; i < 60 && resident_bytes() > before + (peak - before) / 5; ++i)
       weft::sleep(100ms);

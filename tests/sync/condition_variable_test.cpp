@@ -1,5 +1,6 @@
 #include <weft/condition_variable.hpp>
 
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <shared_mutex>
@@ -77,15 +78,16 @@ TEST_P(ConditionVariable, WaitsThatTimeOutHoldTheLockAgain) {
     EXPECT_FALSE(changed.wait_for(hold, 100us, [] { return false; }));
     EXPECT_TRUE(changed.wait_for(hold, 0s, [] { return true; }));
     EXPECT_FALSE(changed.wait_until(hold, std::chrono::steady_clock::now(), [] { return false; }));
+    std::atomic<int> woken{0};
     auto notifier = weft::go([&] {
       for (int i = 0; i < 2; ++i) {
-        hold_lock mine(lock);  // it is ours once the other waits
+        while (woken < i) weft::yield();
+        const hold_lock mine(lock);  // it is ours once the other waits
         changed.notify_all();
-        mine.unlock();
-        weft::sleep(1ms);
       }
     });
     EXPECT_EQ(changed.wait_for(hold, std::chrono::hours::max()), std::cv_status::no_timeout);
+    ++woken;
     EXPECT_EQ(changed.wait_until(hold, std::chrono::system_clock::time_point::max()),
               std::cv_status::no_timeout);
     hold.unlock();
