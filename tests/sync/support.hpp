@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -31,24 +32,30 @@ inline void tiny_pause(unsigned steps) {
 }
 
 // L1: a plain thread wakes an object that its waiter, a fiber, destroys as soon as the wait
-// returns.
+// returns. Fewer rounds where others keep the CPUs busy, since the two have to run at once.
 template <class T, class Make, class Wake, class Wait>
 void destroy_at_once(int rounds, const Make& make, const Wake& wake, const Wait& wait) {
   std::atomic<T*> slot{nullptr};
+  std::atomic<bool> over{false};
   std::thread waker([&] {
-    for (int i = 0; i < rounds; ++i) {
-      T* object = nullptr;
-      while ((object = slot.exchange(nullptr)) == nullptr) std::this_thread::yield();
-      tiny_pause(static_cast<unsigned>(i) % 97);
+    for (unsigned i = 0; !over; ++i) {
+      T* const object = slot.exchange(nullptr);
+      if (object == nullptr) {
+        std::this_thread::yield();
+        continue;
+      }
+      tiny_pause(i % 97);
       wake(*object);
     }
   });
-  for (int i = 0; i < rounds; ++i) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  for (int i = 0; i < rounds && std::chrono::steady_clock::now() < until; ++i) {
     std::unique_ptr<T> object = make();
     slot = object.get();
     tiny_pause(static_cast<unsigned>(i) % 61);
     wait(*object);
   }
+  over = true;
   weft::blocking([&] { waker.join(); });
 }
 
