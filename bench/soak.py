@@ -23,7 +23,24 @@ def resident_mib(pid):
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """What each of them is of."""
+    found = []
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(entry.path))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return sorted(found)
+
+
+def without_connections(pid):
+    """Its descriptors, as soon as the listener's is the only socket."""
+    for _ in range(100):
+        held = descriptors(pid)
+        if sum(name.startswith("socket:") for name in held) == 1:
+            break
+        time.sleep(0.05)
+    return held
 
 
 class Failure(Exception):
@@ -48,7 +65,7 @@ def load(program, server, port, options):
             break
         samples.append(resident_mib(server.pid))
         print(f"  {(at + 1) * step:5.1f} s: server {samples[-1]:.1f} MiB, "
-              f"{descriptors(server.pid)} descriptors; client {resident_mib(client.pid):.1f} MiB", flush=True)
+              f"{len(descriptors(server.pid))} descriptors; client {resident_mib(client.pid):.1f} MiB", flush=True)
     output, _ = client.communicate(timeout=60)
     said = dict(line.split() for line in (connected + output).splitlines())
     print(" ", said, flush=True)
@@ -64,16 +81,13 @@ def many_connections(program, options):
     server = subprocess.Popen([program, "server"], stdout=subprocess.PIPE, text=True)
     try:
         port = int(server.stdout.readline().split()[1])
-        before = descriptors(server.pid)
+        before = without_connections(server.pid)
         peaks = []
         for turn in (1, 2):
             print(f"run {turn}: {options.connections} connections for {options.seconds} s", flush=True)
             peaks.append(load(program, server, port, options))
-            for _ in range(100):
-                if descriptors(server.pid) == before:
-                    break
-                time.sleep(0.05)
-            expect(descriptors(server.pid) == before, "descriptors are left")
+            after = without_connections(server.pid)
+            expect(after == before, f"descriptors are left: {before} before, {after} now")
         expect(peaks[1] <= 1.2 * peaks[0], "the second run took more memory than the first")
         server.send_signal(signal.SIGTERM)
         expect(server.wait(30) == 0, "the server ended badly")
