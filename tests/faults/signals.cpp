@@ -25,12 +25,12 @@ void write_nowhere() {
 
 }  // namespace
 
-// signals [STACK_BYTES]: an echo server that counts SIGUSR1, until SIGTERM lets it finish
+// signals [STACK_BYTES]: an echo server that counts SIGRTMIN, until SIGTERM lets it finish
 int storm_of_signals(const arguments& given) {
   struct sigaction how {};
   how.sa_handler = count_signal;
   how.sa_flags = SA_RESTART;
-  sigaction(SIGUSR1, &how, nullptr);
+  sigaction(SIGRTMIN, &how, nullptr);
   const stop_signal stop;
   weft::options options;
   options.workers = 2;

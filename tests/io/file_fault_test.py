@@ -80,12 +80,13 @@ def cached(folder):
     check(program, "cached reads, traced")
     with open(trace) as file:
         text = file.read()
-    between = text.split("/weft-begin", 1)[1].split("/weft-end", 1)[0].splitlines()[1:-1]
+    before, after = text.split("/weft-begin", 1)
+    reader = before.splitlines()[-1].split()[0]
+    between = after.split("/weft-end", 1)[0].splitlines()[1:-1]
     if not any("openat2(" in line for line in between) or " = -1 EOPNOTSUPP" in "".join(between):
         return skipped("this file system or kernel has no reads of the page cache alone")
     if len(between) < 200 * 6:
         sys.exit(f"only {len(between)} system calls for 600 reads")
-    reader = between[0].split()[0]
     others = [line for line in between if line.split()[0] != reader and "resumed" not in line]
     # The monitor looks after the workers now and then; it is no reader.
     at_work = [line for line in others if re.search(r"\b(p?read(v2|64)?|openat2?|fstat)\(", line)]
