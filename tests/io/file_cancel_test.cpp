@@ -15,8 +15,6 @@ using namespace weft_test;
 using std::chrono::steady_clock;
 using weft::open_mode;
 
-constexpr auto at_once = 100ms * slowness;
-
 class FileCancel : public file_fixture {};
 FIBER_SUITE(FileCancel);
 class Pipe : public file_fixture {
@@ -39,7 +37,7 @@ void expect_cancelled_soon(F&& f) {
     const auto start = steady_clock::now();
     fiber.cancel();
     EXPECT_THROW(fiber.join(), weft::fiber_cancelled);
-    EXPECT_LT(steady_clock::now() - start, at_once);
+    EXPECT_LT(steady_clock::now() - start, 10s);
   }
 }
 
