@@ -198,7 +198,6 @@ class Stopping(unittest.TestCase):
                 self.assertEqual(Answer(idle).status, 200)
                 busy.sendall(request("/") + request("/hello"))
                 self.assertEqual(Answer(busy).status, 200)
-                time.sleep(0.3)  # the other one, read with it, begins
                 server.send_signal(number)
                 self.assertEqual(read_until_end(idle), b"")
                 self.assertEqual(Answer(busy).body, b"Hello, World!")
